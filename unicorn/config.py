@@ -1,0 +1,144 @@
+"""Configuration: YAML names a settings class and holds the differences from its defaults.
+
+A file `conf/<group>/<choice>.yaml` says `kind: package.module.XSettings`; what it holds besides is checked against that
+dataclass, key by key and type by type, and every default lives there, once. `to_config` turns what Hydra composed into
+plain objects; past the entry scripts no code sees an OmegaConf node.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from unicorn.errors import UserError
+
+KIND = "kind"
+
+
+@dataclass(kw_only=True)
+class Config:
+    """The root of conf/config.yaml, which documents every key. A group's value is its settings object."""
+
+    seed: int
+    name: str
+    dataset: str
+    run: str
+    out: str | None
+    stages: list[str] | None
+    seeds: Any
+    llm: Any
+    synthesis: Any
+    encoder: Any
+    transfer: Any
+    model: Any
+    data: Any
+    align: Any
+    tune: Any
+    trainer: Any
+    logger: Any
+    evaluation: Any
+    tasks: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def chosen_stages(self, known: tuple[str, ...]) -> list[str]:
+        """The stages to run, in the pipeline's order: all of `known`, or those that `stages` names."""
+        chosen = known if self.stages is None else self.stages
+        for stage in chosen:
+            if stage not in known:
+                raise UserError(f"unknown stage {stage!r} in stages={self.stages}. Choose from {', '.join(known)}.")
+        return [stage for stage in known if stage in chosen]
+
+
+def settings_class(path: str) -> type[Any]:
+    """The dataclass of an import path, as a YAML's `kind` names it. Raises UserError if there is none."""
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"kind: {path!r} cannot be imported ({error}). Name a settings dataclass.") from error
+    if not (isinstance(found, type) and is_dataclass(found)):
+        raise UserError(f"kind: {path!r} is not a settings dataclass.")
+    return found
+
+
+def typed(node: DictConfig) -> DictConfig:
+    """`node`, typed by its `kind` and filled with the defaults; the same for a file's children with a `kind`."""
+    if KIND in node:
+        differences = OmegaConf.create({key: value for key, value in node.items_ex(resolve=False) if key != KIND})
+        return cast(DictConfig, OmegaConf.merge(OmegaConf.structured(settings_class(node[KIND])), differences))
+    for key, child in list(node.items_ex(resolve=False)):
+        if isinstance(child, DictConfig) and KIND in child:
+            node[key] = typed(child)
+    return node
+
+
+def to_config(composed: DictConfig) -> Config:
+    """The one conversion: composed nodes -> objects. Raises UserError naming a wrong key, type or missing value."""
+    composed = typed(composed)
+    known = {item.name for item in fields(Config)} - {"tasks"}
+    tasks = [str(key) for key in composed if key not in known and _is_settings(composed, str(key))]
+    for path, key, choices in _unknown_keys(composed, known | set(tasks)):
+        raise UserError(unknown_key(path, key, choices))
+    try:
+        root = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.masked_copy(composed, sorted(known & set(composed))))
+        config = cast(Config, OmegaConf.to_object(root))
+        config.tasks = {name: OmegaConf.to_object(composed[name]) for name in tasks}
+    except OmegaConfBaseException as error:
+        raise UserError(describe(error)) from error
+    return config
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write the whole configuration as YAML that `load_config` reads; defaults included, so that they may change."""
+    document = {item.name: _plain(getattr(config, item.name)) for item in fields(Config) if item.name != "tasks"}
+    document |= {name: _plain(task) for name, task in config.tasks.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(OmegaConf.to_yaml(OmegaConf.create(document)))
+
+
+def load_config(path: Path) -> Config:
+    """The configuration that `save_config` wrote. Raises UserError naming the file."""
+    try:
+        return to_config(cast(DictConfig, OmegaConf.load(path)))
+    except FileNotFoundError as error:
+        raise UserError(f"no configuration at {path}. Name a run folder that train.py made.") from error
+
+
+def unknown_key(path: str, key: str, choices: list[str]) -> str:
+    """One line for a key that is not there: its name, its nearest neighbour, and its would-be siblings."""
+    near = get_close_matches(key, choices, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown key '{path}{key}'.{hint} Known here: {', '.join(sorted(choices))}."
+
+
+def describe(error: OmegaConfBaseException) -> str:
+    """One line for a value that a dataclass refuses: its key, and why."""
+    reason = str(error.msg or error).split("\n")[0]
+    return f"wrong value for '{error.full_key}': {reason}." if error.full_key else f"{reason}."
+
+
+def _is_settings(node: DictConfig, key: str) -> bool:
+    child = node._get_node(key)  # pyright: ignore[reportPrivateUsage]  # interpolations stay unresolved
+    return isinstance(child, DictConfig) and is_dataclass(OmegaConf.get_type(child))
+
+
+def _unknown_keys(node: DictConfig, known: set[str], path: str = "") -> Iterator[tuple[str, str, list[str]]]:
+    """Keys that were forced in with `+`, which a typed node then holds beside its own."""
+    for name, child in node.items_ex(resolve=False):
+        key = str(name)
+        if key not in known:
+            yield path, key, sorted(known)
+        elif isinstance(child, DictConfig) and is_dataclass(kind := OmegaConf.get_type(child)):
+            yield from _unknown_keys(child, {item.name for item in fields(kind)}, f"{path}{key}.")
+
+
+def _plain(value: Any) -> Any:
+    if not is_dataclass(value):
+        return value
+    kind = type(value)
+    return {KIND: f"{kind.__module__}.{kind.__qualname__}", **cast(dict[str, Any], OmegaConf.to_container(
+        OmegaConf.structured(value), enum_to_str=True))}

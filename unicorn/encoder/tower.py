@@ -1,0 +1,48 @@
+"""The seam of the encoders: two towers, loaded apart, whose unit vectors live in one named space."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class TextTower(Protocol):
+    """Encodes captions. A vector depends on its own text alone, never on its neighbours in a batch."""
+
+    def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+        """Unit-norm float32 vectors on the CPU, row by row those of `texts`."""
+        ...
+
+
+class ImageTower(Protocol):
+    """Encodes pictures into the same space."""
+
+    def encode(self, images: "Sequence[Image]") -> Float[Tensor, "n d"]:
+        """Unit-norm float32 vectors on the CPU, row by row those of `images`."""
+        ...
+
+
+class EncoderSettings(Protocol):
+    """What a file of conf/encoder/ names."""
+
+    @property
+    def space(self) -> str:
+        """Name of the shared space: weights, revision and preprocessing. Vectors of two names never mix."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors."""
+        ...
+
+    def text_tower(self) -> TextTower:
+        """Load the text tower, and nothing of the image tower."""
+        ...
+
+    def image_tower(self) -> ImageTower:
+        """Load the image tower, and nothing of the text tower."""
+        ...

@@ -1,0 +1,5 @@
+"""One interface to a text generator, whatever answers behind it."""
+
+from unicorn.llm.generator import Generator, GeneratorSettings, Request, Result
+
+__all__ = ["Generator", "GeneratorSettings", "Request", "Result"]

@@ -1,0 +1,65 @@
+"""The seam of the transfers: both sides of the shift in one object, so that training and inference agree."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from unicorn.transfer.statistics import Statistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseKey:
+    """What makes a row's noise: the same in every order, worker and rank, new in every epoch."""
+
+    seed: int
+    epoch: int
+    rows: Int64[np.ndarray, " n"]
+
+
+class ImageCentring(Protocol):
+    """What is done to real image vectors at inference. It may learn from the images it meets."""
+
+    def observe(self, vectors: Float[np.ndarray, "n d"]) -> None:
+        """Take note of unit-norm image vectors, before any of them is transformed."""
+        ...
+
+    def transform(self, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+        """Image vectors as the projector expects them. Raises UserError if it needs a mean and has none."""
+        ...
+
+    def statistics(self) -> Statistics | None:
+        """The image statistics in use, to be saved with what they were used for; none if none are used."""
+        ...
+
+
+class Transfer(Protocol):
+    """Text vectors -> image-like vectors for training; its image side for inference."""
+
+    def text(
+        self, vectors: Float[np.ndarray, "n d"], domains: Iterable[str] | None, noise: NoiseKey
+    ) -> Float[np.ndarray, "n d"]:
+        """Synthetic image vectors (float32) of raw unit-norm text vectors."""
+        ...
+
+    def image_centring(self, calibration: Statistics | None = None) -> ImageCentring:
+        """The image side: centred on `calibration` if given, else on the images it will observe."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write `transfer.safetensors` and `transfer.json` (class, settings, encoder, normalisation)."""
+        ...
+
+
+class TransferSettings(Protocol):
+    """What a file of conf/transfer/ names."""
+
+    def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> Transfer:
+        """The transfer for a training split: its statistics, and its raw text vectors in chunks.
+
+        Raises UserError where image statistics are needed and missing, or made by another encoder.
+        """
+        ...
