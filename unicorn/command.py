@@ -1,5 +1,6 @@
 """How the entry scripts run: help, composition by Hydra, one line for a user's mistake and exit code 2."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -60,6 +61,9 @@ def run(script: Callable[[Config], None]) -> None:
     plugins = Plugins.instance()
     plugins.register(TypedConfigSource)
     plugins.register(TypedSearchPath)
+
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("unicorn").setLevel(logging.INFO)
 
     def job(composed: DictConfig) -> None:
         try:

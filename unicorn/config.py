@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unicorn.errors import UserError
+from unicorn.files import replacing
 
 KIND = "kind"
 
@@ -42,6 +43,7 @@ class Config:
     trainer: Any
     logger: Any
     evaluation: Any
+    pictures: Any
     tasks: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def chosen_stages(self, known: tuple[str, ...]) -> list[str]:
@@ -94,10 +96,14 @@ def to_config(composed: DictConfig) -> Config:
 
 def save_config(config: Config, path: Path) -> None:
     """Write the whole configuration as YAML that `load_config` reads; defaults included, so that they may change."""
-    document = {item.name: _plain(getattr(config, item.name)) for item in fields(Config) if item.name != "tasks"}
-    document |= {name: _plain(task) for name, task in config.tasks.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(OmegaConf.to_yaml(OmegaConf.create(document)))
+    with replacing(path) as temporary:
+        temporary.write_text(OmegaConf.to_yaml(OmegaConf.create(document(config))))
+
+
+def document(config: Config) -> dict[str, Any]:
+    """The configuration as nested plain values, tasks beside the other keys as on the command line."""
+    values = {item.name: plain(getattr(config, item.name)) for item in fields(Config) if item.name != "tasks"}
+    return values | {name: plain(task) for name, task in config.tasks.items()}
 
 
 def load_config(path: Path) -> Config:
@@ -136,9 +142,10 @@ def _unknown_keys(node: DictConfig, known: set[str], path: str = "") -> Iterator
             yield from _unknown_keys(child, {item.name for item in fields(kind)}, f"{path}{key}.")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Settings as plain values with their `kind`, as a YAML file would say them; anything else as it is."""
     if not is_dataclass(value):
         return value
     kind = type(value)
-    return {KIND: f"{kind.__module__}.{kind.__qualname__}", **cast(dict[str, Any], OmegaConf.to_container(
-        OmegaConf.structured(value), enum_to_str=True))}
+    values = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(value), enum_to_str=True))
+    return {KIND: f"{kind.__module__}.{kind.__qualname__}"} | values

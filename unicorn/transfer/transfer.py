@@ -39,6 +39,11 @@ class ImageCentring(Protocol):
 class Transfer(Protocol):
     """Text vectors -> image-like vectors for training; its image side for inference."""
 
+    @property
+    def space(self) -> str:
+        """Name of the embedding space that it was fitted in; image vectors must be of the same."""
+        ...
+
     def text(
         self, vectors: Float[np.ndarray, "n d"], domains: Iterable[str] | None, noise: NoiseKey
     ) -> Float[np.ndarray, "n d"]:

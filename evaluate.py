@@ -1,0 +1,57 @@
+"""Ask a trained model about real images: image tower -> shift -> answers, scores, figures."""
+
+from pathlib import Path
+
+from unicorn import command
+from unicorn.config import Config, document, load_config
+
+
+def evaluate(config: Config) -> None:
+    """Ask a trained model about real images: image tower -> shift -> answers, scores, figures.
+
+    run=outputs/NAME names the run; task=scenes or a list of tasks; model, encoder and transfer are the run's.
+    """
+    from unicorn.evaluation.answering import ModelAnswerer
+    from unicorn.evaluation.benchmark import run_benchmark
+    from unicorn.evaluation.page import closing_tables, evaluation_report
+    from unicorn.evaluation.pictures import encode_pairs
+    from unicorn.evaluation.run import Run
+    from unicorn.evaluation.task import Benchmark, Findings, merge_metrics
+    from unicorn.report.metrics import write_metrics
+    from unicorn.report.table import show
+    from unicorn.transfer import Statistics
+
+    settings = config.evaluation
+    run = Run.open(Path(config.run))
+    trained = load_config(run.path / "config.yaml")
+    run.require_encoder(trained.encoder)
+    calibration = Statistics.load(Path(settings.calibration)) if settings.calibration else None
+    image_tower = trained.encoder.image_tower()
+    answerer = ModelAnswerer(
+        run.model, run.tokenizer, batch_size=settings.batch_size, max_new_tokens=settings.max_new_tokens
+    )
+    out = Path(config.out or run.path / "evaluation")
+
+    findings: dict[str, Findings] = {}
+    for name, task_settings in config.tasks.items():
+        task = task_settings.build()
+        if isinstance(task, Benchmark):
+            centring = run.transfer.image_centring(calibration)
+            findings[name] = run_benchmark(
+                task, answerer, image_tower, centring, name=name, seed=config.seed, samples=settings.samples
+            )
+        else:
+            pictures = config.pictures.build().pictures()
+            pairs = encode_pairs(pictures, image_tower, trained.encoder.text_tower())
+            findings[name] = task.run(pairs, {run.transfer_name: run.transfer})
+        findings[name].save(out / name)
+
+    metrics = merge_metrics(findings)
+    write_metrics(out, metrics)
+    report = out / "report.html"
+    evaluation_report(run.path, list(findings.values()), document(trained)).write(report)
+    show(*closing_tables(metrics, {"dataset": Path(trained.dataset), "run": run.path, "report": report}))
+
+
+if __name__ == "__main__":
+    command.run(evaluate)

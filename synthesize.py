@@ -1,0 +1,37 @@
+"""Text in, a dataset out: seeds -> dense captions -> instructions -> text embeddings. No image, ever."""
+
+from pathlib import Path
+
+from unicorn import command
+from unicorn.config import Config
+
+STAGES = ("captions", "instructions", "embeddings")
+
+
+def synthesize(config: Config) -> None:
+    """Text in, a dataset out: seeds -> dense captions -> instructions -> text embeddings. No image, ever.
+
+    Run again, it goes on from where it was. stages=[captions] for some of: captions, instructions, embeddings.
+    """
+    from unicorn.dataset import DatasetWriter
+    from unicorn.report.table import facts_table, show
+    from unicorn.synthesis.captions import write_captions
+    from unicorn.synthesis.embeddings import write_embeddings
+    from unicorn.synthesis.instructions import write_instructions
+    from unicorn.synthesis.stage import report_table
+
+    stages = config.chosen_stages(STAGES)
+    reports = []
+    with DatasetWriter(Path(config.dataset), config.synthesis.block_size) as writer:
+        if "captions" in stages:
+            seeds = config.seeds.build()
+            reports.append(write_captions(writer, seeds, config.llm.build(), config.synthesis, config.seed))
+        if "instructions" in stages:
+            reports.append(write_instructions(writer, config.llm.build(), config.synthesis, config.seed))
+        if "embeddings" in stages:
+            reports.append(write_embeddings(writer, config.encoder, config.synthesis))
+    show(report_table(reports), facts_table("Written", {"dataset": Path(config.dataset)}))
+
+
+if __name__ == "__main__":
+    command.run(synthesize)

@@ -1,0 +1,101 @@
+"""What is supervised, against the words themselves."""
+
+import pytest
+
+from tests.training.tiny import tiny_tokenizer
+from unicorn.data.conversation import ConversationTokenizer, Sample
+from unicorn.errors import UserError
+from unicorn.records import Message, Role
+
+TURNS = [
+    Message(role=Role.USER, content="what is the thing ?"),
+    Message(role=Role.ASSISTANT, content="a cube ."),
+    Message(role=Role.USER, content="what colour ?"),
+    Message(role=Role.ASSISTANT, content="red ."),
+]
+# Llama 3's form: no generation marks, the header is the generation prompt.
+HEADERS = (
+    "{{ bos_token }}{% for message in messages %}<{{ message['role'] }}> {{ message['content'] }} <end> "
+    "{% endfor %}{% if add_generation_prompt %}<assistant> {% endif %}"
+)
+
+
+def conversation_tokenizer(visual_tokens: int = 2, template: str | None = None) -> ConversationTokenizer:
+    tokenizer = tiny_tokenizer(extra_special_tokens={"image_token": "<image>"})
+    if template is not None:
+        tokenizer.chat_template = template
+    return ConversationTokenizer(tokenizer, visual_tokens)
+
+
+def words(tokenizer: ConversationTokenizer, ids: list[int]) -> str:
+    return " ".join(tokenizer.tokenizer.convert_ids_to_tokens(ids))
+
+
+def supervised(tokenizer: ConversationTokenizer, sample: Sample) -> str:
+    taught = zip(sample.input_ids, sample.supervised, strict=True)
+    return words(tokenizer, [token for token, learned in taught if learned])
+
+
+def test_a_caption_follows_its_image() -> None:
+    tokenizer = conversation_tokenizer()
+    first, second = tokenizer.captions(["a red cube .", "the ball"])
+    assert words(tokenizer, first.input_ids) == "<bos> <image> <image> a red cube . <eos>"
+    assert supervised(tokenizer, first) == "a red cube . <eos>"
+    assert supervised(tokenizer, second) == "the ball <eos>"
+
+
+@pytest.mark.parametrize("template", [None, HEADERS])
+def test_answers_and_what_closes_them_are_supervised(template: str | None) -> None:
+    tokenizer = conversation_tokenizer(template=template)
+    (sample,) = tokenizer.conversations([TURNS])
+    assert words(tokenizer, sample.input_ids) == (
+        "<bos> <user> <image> <image> what is the thing ? <end> <assistant> a cube . <end> "
+        "<user> what colour ? <end> <assistant> red . <end>"
+    )
+    assert supervised(tokenizer, sample) == "a cube . <end> red . <end>"
+
+
+def test_an_answer_that_holds_the_role_marker_is_supervised_whole() -> None:
+    tokenizer = conversation_tokenizer()
+    turns = [TURNS[0], Message(role=Role.ASSISTANT, content="it is <assistant> red <user> .")]
+    (sample,) = tokenizer.conversations([turns])
+    assert supervised(tokenizer, sample) == "it is <assistant> red <user> . <end>"
+
+
+def test_an_image_that_the_question_places_stays_there() -> None:
+    tokenizer = conversation_tokenizer(visual_tokens=1)
+    turns = [Message(role=Role.USER, content="what is it ? <image>"), TURNS[1]]
+    (sample,) = tokenizer.conversations([turns])
+    assert words(tokenizer, sample.input_ids).startswith("<bos> <user> what is it ? <image> <end>")
+
+
+def test_the_image_is_shown_to_the_user_not_to_the_system() -> None:
+    tokenizer = conversation_tokenizer(visual_tokens=1, template=HEADERS)
+    turns = [Message(role=Role.SYSTEM, content="a picture"), *TURNS]
+    (sample,) = tokenizer.conversations([turns])
+    assert "a picture <end> <user> <image> what is" in words(tokenizer, sample.input_ids)
+
+
+def test_the_prompt_is_the_beginning_of_the_conversation() -> None:
+    tokenizer = conversation_tokenizer()
+    (sample,) = tokenizer.conversations([TURNS])
+    for turn in (1, 3):
+        prompt = tokenizer.prompt(TURNS[:turn])
+        assert sample.input_ids[: len(prompt)] == prompt
+        assert sample.supervised[len(prompt)]
+        assert not sample.supervised[len(prompt) - 1]
+
+
+def test_a_model_without_a_chat_template_is_refused() -> None:
+    with pytest.raises(UserError, match="no chat template"):
+        conversation_tokenizer(template="").conversations([TURNS])
+
+
+def test_a_template_that_rewrites_earlier_turns_is_refused() -> None:
+    forgetful = (
+        "{% for message in messages %}<{{ message['role'] }}> "
+        "{% if loop.last %}{{ message['content'] }}{% endif %} <end> {% endfor %}"
+        "{% if add_generation_prompt %}<assistant> {% endif %}"
+    )
+    with pytest.raises(UserError, match="writes earlier turns anew"):
+        conversation_tokenizer(template=forgetful).conversations([TURNS])

@@ -1,0 +1,87 @@
+"""The journal: what append returned from is there again, and nothing else."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from unicorn.dataset import Journal
+from unicorn.errors import UserError
+
+RECORDS = st.lists(
+    st.dictionaries(st.text(max_size=5), st.integers() | st.text() | st.none(), max_size=3), max_size=5
+)
+JSON_SAFE = RECORDS.map(lambda records: [r for r in records if encodable(r)])
+
+
+def encodable(record: dict[str, object]) -> bool:
+    try:
+        orjson.dumps(record)
+    except TypeError:  # a number beyond 64 bits, a lone surrogate
+        return False
+    return True
+
+
+@contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """A disk that is full at `size`: the system itself refuses to write past it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(groups=st.lists(JSON_SAFE, min_size=1, max_size=4), data=st.data())
+def test_a_journal_cut_anywhere_brings_back_the_whole_lines(
+    tmp_path: Path, groups: list[list[dict[str, object]]], data: st.DataObject
+):
+    path = tmp_path / "journal.jsonl"
+    path.unlink(missing_ok=True)
+    journal = Journal(path)
+    for group in groups:
+        journal.append(group)
+    journal.close()
+    records = [record for group in groups for record in group]
+    assert journal.records == records
+
+    cut = data.draw(st.integers(0, path.stat().st_size))
+    content = path.read_bytes()[:cut]
+    path.write_bytes(content)
+    recovered = Journal(path)
+    assert recovered.records == records[: content.count(b"\n")]
+    recovered.append([{"next": 1}])
+    recovered.close()
+    again = Journal(path)
+    assert again.records == [*records[: content.count(b"\n")], {"next": 1}]
+    again.close()
+
+
+def test_a_corrupt_line_is_named(tmp_path: Path):
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'{"a":1}\n{"b":\xff}\n{"c":3}\n')
+    with pytest.raises(UserError, match=r"journal\.jsonl, line 2 is corrupt"):
+        Journal(path)
+    assert path.read_bytes().count(b"\n") == 3
+
+
+def test_a_full_disk_loses_nothing_acknowledged_and_keeps_no_half_line(tmp_path: Path):
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    journal.append([{"row": row} for row in range(10)])
+    with (
+        no_file_longer_than(path.stat().st_size + 25),
+        pytest.raises(UserError, match=r"cannot write .*journal"),
+    ):
+        journal.append([{"row": row} for row in range(10, 20)])
+    journal.append([{"row": 10}])
+    journal.close()
+    assert [orjson.loads(line)["row"] for line in path.read_bytes().splitlines()] == list(range(11))
+    assert [record["row"] for record in journal.records] == list(range(11))

@@ -1,0 +1,78 @@
+"""Opening a run, and what a user is told where there is none."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.evaluation.tiny_model import tiny_model
+from unicorn.errors import UserError
+from unicorn.evaluation.run import Run
+from unicorn.transfer.mean_shift import MeanShiftSettings
+from unicorn.transfer.statistics import Statistics
+
+
+class OtherEncoder:
+    """Another space."""
+
+    space = "elsewhere"
+    dimension = 3
+
+    def text_tower(self) -> None:
+        raise AssertionError
+
+    def image_tower(self) -> None:
+        raise AssertionError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A finished run of a tiny model under mean shift."""
+    model, tokenizer = tiny_model()
+    model.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    vectors = np.eye(3, dtype=np.float32)
+    statistics = Statistics.of("colours", vectors)
+    MeanShiftSettings().fit(statistics, [vectors]).save(tmp_path / "transfer")
+    return tmp_path
+
+
+def test_a_run_opens_as_it_was_saved(folder: Path) -> None:
+    run = Run.open(folder)
+    model, tokenizer = tiny_model()
+    for name, weights in model.state_dict().items():
+        assert torch.equal(weights, run.model.state_dict()[name])
+    assert run.tokenizer.get_vocab() == tokenizer.get_vocab()
+    assert run.tokenizer.image_token == "<image>"
+    assert not run.model.training
+    assert run.transfer_name == "mean_shift"
+    assert run.transfer.space == "colours"
+
+
+def test_no_run(tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere"
+    with pytest.raises(UserError, match=re.escape(f"no run at {missing}: run python train.py first")):
+        Run.open(missing)
+
+
+@pytest.mark.parametrize(("part", "what"), [("model", "model"), ("transfer", "transfer")])
+def test_an_unfinished_run_names_what_is_missing(folder: Path, part: str, what: str) -> None:
+    (folder / part).rename(folder / "elsewhere")
+    with pytest.raises(
+        UserError, match=re.escape(f"no {what} at {folder / part}") + ".*run python train.py first"
+    ):
+        Run.open(folder)
+
+
+def test_truncated_weights_are_named(folder: Path) -> None:
+    weights = folder / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(UserError, match=re.escape(f"the model in {folder / 'model'} cannot be read")):
+        Run.open(folder)
+
+
+def test_another_encoder_is_refused(folder: Path) -> None:
+    with pytest.raises(UserError, match="was trained in colours, and this encoder's space is elsewhere"):
+        Run.open(folder).require_encoder(OtherEncoder())

@@ -1,0 +1,198 @@
+"""The model against its own language model, and against itself: packed, padded, cached, saved."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaForCausalLM
+
+from tests.training.tiny import DIMENSION, save_language_model, tiny_language_model
+from unicorn.errors import UserError
+from unicorn.model.modeling import UnicornForConditionalGeneration
+from unicorn.model.settings import ModelSettings, VisualMode
+
+
+@pytest.fixture
+def language_model(tmp_path: Path) -> str:
+    return save_language_model(tmp_path / "language_model")
+
+
+def build(language_model: str, **settings: object) -> UnicornForConditionalGeneration:
+    torch.manual_seed(1)
+    return ModelSettings(language_model=language_model, **settings).build(DIMENSION)[0].eval()  # type: ignore[arg-type]
+
+
+def prompt(model: UnicornForConditionalGeneration, words: list[int]) -> list[int]:
+    return [1, *[model.config.image_token_id] * model.config.visual_tokens, *words]
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_building_leaves_the_language_model_bit_for_bit(tmp_path: Path, tied: bool) -> None:
+    model = build(save_language_model(tmp_path, tied))
+    for name, weight in tiny_language_model(tied).state_dict().items():
+        assert torch.equal(model.language_model.state_dict()[name], weight), name
+
+
+def test_without_an_image_it_is_the_language_model(language_model: str) -> None:
+    ids = torch.randint(4, 20, (2, 7))
+    ours = build(language_model)(input_ids=ids).logits
+    plain = tiny_language_model().eval()(input_ids=ids).logits
+    assert torch.equal(ours, plain)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_packed_samples_do_not_see_each_other(language_model: str, attention: str) -> None:
+    model = build(language_model, visual_tokens=2)
+    model.set_attn_implementation(attention)
+    generator = torch.Generator().manual_seed(0)
+    lengths = [[5, 3, 9], [7, 4]]  # two rows; the second ends in six tokens of padding
+    images = torch.randn(5, DIMENSION, generator=generator)
+    samples = [
+        [prompt(model, torch.randint(4, 20, (length,), generator=generator).tolist()) for length in row]
+        for row in lengths
+    ]
+    width = max(sum(map(len, row)) for row in samples)
+    ids = torch.zeros(2, width, dtype=torch.long)
+    positions = torch.zeros(2, width, dtype=torch.long)
+    for number, row in enumerate(samples):
+        flat = [token for sample in row for token in sample]
+        ids[number, : len(flat)] = torch.tensor(flat)
+        ends = [*map(len, row), width - len(flat)]
+        positions[number] = torch.cat([torch.arange(length) for length in ends])
+    packed = model(input_ids=ids, position_ids=positions, image_embeds=images, use_cache=False).logits
+    alone = [
+        model(input_ids=torch.tensor([sample]), image_embeds=images[[number]]).logits[0]
+        for number, sample in enumerate(sample for row in samples for sample in row)
+    ]
+    rows = [packed[0, : sum(map(len, samples[0]))], packed[1, : sum(map(len, samples[1]))]]
+    torch.testing.assert_close(torch.cat(rows), torch.cat(alone), atol=1e-5, rtol=0)
+
+
+def test_the_loss_is_the_cross_entropy_of_the_supervised_tokens(language_model: str) -> None:
+    model = build(language_model)
+    ids = torch.tensor([prompt(model, [5, 6, 7, 8])])
+    labels = torch.tensor([[-100, -100, -100, 6, -100, 8]])
+    output = model(input_ids=ids, image_embeds=torch.ones(1, DIMENSION), labels=labels)
+    logits = model(input_ids=ids, image_embeds=torch.ones(1, DIMENSION)).logits
+    probabilities = logits.log_softmax(-1)
+    expected = -(probabilities[0, 2, 6] + probabilities[0, 4, 8]) / 2
+    torch.testing.assert_close(output.loss, expected)
+    assert output.logits.shape == (2, model.config.text_config.vocab_size)
+    halved = model(
+        input_ids=ids, image_embeds=torch.ones(1, DIMENSION), labels=labels, num_items_in_batch=4
+    ).loss
+    torch.testing.assert_close(halved, expected / 2)
+
+
+def test_nothing_supervised_is_a_loss_of_zero_with_gradients_of_zero(language_model: str) -> None:
+    model = build(language_model)
+    ids = torch.tensor([[model.config.image_token_id]])
+    loss = model(
+        input_ids=ids, image_embeds=torch.zeros(1, DIMENSION), labels=ids * 0 - 100, num_items_in_batch=3
+    ).loss
+    loss.backward()
+    assert loss.item() == 0
+    assert all(weight.grad is not None and not weight.grad.any() for weight in model.projector.parameters())
+
+
+def test_learned_visual_tokens_differ_and_repeated_ones_do_not(language_model: str) -> None:
+    image = torch.randn(1, DIMENSION)
+    learned = build(language_model, visual_tokens=3).projector(image)[0]
+    repeated = build(language_model, visual_tokens=3, visual_mode=VisualMode.repeated).projector(image)[0]
+    assert learned.shape == repeated.shape
+    assert torch.equal(repeated[0], repeated[2])
+    assert not torch.allclose(learned[0], learned[2])
+
+
+def test_images_fill_their_placeholders_in_order(language_model: str) -> None:
+    model = build(language_model, visual_tokens=2)
+    image = model.config.image_token_id
+    images = torch.randn(3, DIMENSION)
+    embeds = model.embed(torch.tensor([[1, image, image, 5, image, image], [image, image, 5, 6, 7, 8]]), images)
+    visual = model.projector(images)
+    assert torch.equal(embeds[0, 1:3], visual[0])
+    assert torch.equal(embeds[0, 4:6], visual[1])
+    assert torch.equal(embeds[1, :2], visual[2])
+    with pytest.raises(ValueError, match="4 placeholders for 1 images"):
+        model.embed(torch.tensor([[image, image, image, image]]), images[:1])
+
+
+def test_generation_is_the_same_padded_cached_or_from_embeddings(language_model: str) -> None:
+    model = build(language_model, visual_tokens=2)
+    images = torch.randn(2, DIMENSION)
+    prompts = [prompt(model, [5, 6]), prompt(model, [7, 8, 9, 10, 11])]
+    longest = len(prompts[1])
+    padding = longest - len(prompts[0])
+    ids = torch.tensor([[3] * padding + prompts[0], prompts[1]])
+    mask = torch.ones_like(ids)
+    mask[0, :padding] = 0
+    settings = {"do_sample": False, "max_new_tokens": 8, "eos_token_id": None}
+    together = model.generate(input_ids=ids, attention_mask=mask, image_embeds=images, **settings)
+    alone = [
+        model.generate(
+            input_ids=torch.tensor([words]),
+            attention_mask=torch.ones(1, len(words)),
+            image_embeds=images[[number]],
+            use_cache=False,
+            **settings,
+        )[0, len(words) :]
+        for number, words in enumerate(prompts)
+    ]
+    assert torch.equal(together[:, longest:], torch.stack(alone))
+    embeds = model.embed(ids, images)
+    by_embeds = model.generate(inputs_embeds=embeds, attention_mask=mask, **settings)
+    assert torch.equal(by_embeds, torch.stack(alone))
+    swapped = model.generate(input_ids=ids, attention_mask=mask, image_embeds=images.flip(0) * 9, **settings)
+    assert not torch.equal(swapped, together)  # the images matter
+
+
+def test_beams_carry_all_images_of_their_row(language_model: str) -> None:
+    model = build(language_model)
+    image = model.config.image_token_id
+    ids = torch.tensor([[1, image, 5, image, 6], [1, image, 7, image, 8]])
+    mask = torch.ones_like(ids)
+    images = torch.randn(4, DIMENSION)
+    settings = {"max_new_tokens": 4, "do_sample": False, "eos_token_id": None, "num_beams": 3}
+    together = model.generate(input_ids=ids, attention_mask=mask, image_embeds=images, **settings)
+    second = model.generate(input_ids=ids[1:], attention_mask=mask[1:], image_embeds=images[2:], **settings)
+    assert torch.equal(together[1:], second)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_saved_and_loaded_it_is_the_same_model(tmp_path: Path, tied: bool) -> None:
+    settings = ModelSettings(language_model=save_language_model(tmp_path / "lm", tied), visual_tokens=2)
+    model, tokenizer = settings.build(DIMENSION)
+    model.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    loaded = UnicornForConditionalGeneration.from_pretrained(tmp_path / "model")
+    apart = {"_name_or_path": "", "dtype": "float32"}
+    assert loaded.config.to_dict() | apart == model.config.to_dict() | apart
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+    for name, weight in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], weight), name
+    again = ModelSettings(language_model=str(tmp_path / "model")).tokenizer()
+    assert again.image_token_id == tokenizer.image_token_id == model.config.image_token_id
+    assert again.encode("a <image> cube") == tokenizer.encode("a <image> cube")
+
+
+def test_a_language_model_may_ship_with_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped" / "__init__.py").touch()
+    save_language_model(tmp_path / "shipped" / "weights" / "lm")
+    monkeypatch.syspath_prepend(tmp_path)
+    model, _ = ModelSettings(language_model="package:shipped/weights/lm").build(DIMENSION)
+    assert isinstance(model.language_model, LlamaForCausalLM)
+
+
+def test_a_language_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot load the language model .*/nowhere"):
+        ModelSettings(language_model=str(tmp_path / "nowhere")).build(DIMENSION)
+
+
+def test_scaled_logits_are_refused(tmp_path: Path) -> None:
+    folder = save_language_model(tmp_path)
+    config = tiny_language_model().config
+    config.final_logit_softcapping = 30.0
+    config.save_pretrained(folder)
+    with pytest.raises(UserError, match="final_logit_softcapping"):
+        ModelSettings(language_model=folder).build(DIMENSION)

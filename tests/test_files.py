@@ -1,0 +1,41 @@
+"""A file is there whole, or as it was before."""
+
+from pathlib import Path
+
+import pytest
+
+from unicorn.errors import UserError
+from unicorn.files import replacing
+
+
+def test_a_file_appears_with_its_folder_when_the_block_ends(tmp_path: Path):
+    path = tmp_path / "new" / "file"
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert [*path.parent.iterdir()] == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_block_that_fails_leaves_the_file_as_it_was(tmp_path: Path, error: type[BaseException]):
+    path = tmp_path / "file"
+    path.write_text("before")
+    with pytest.raises(error), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert path.read_text() == "before"
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_full_device_is_one_line_that_names_the_file(tmp_path: Path):
+    path = tmp_path / "file"
+    path.write_text("before")
+    (tmp_path / "file.partial").symlink_to("/dev/full")
+    with (
+        pytest.raises(UserError, match=rf"^cannot write {path}: No space left on device\."),
+        replacing(path) as full,
+    ):
+        full.write_text("more")
+    assert path.read_text() == "before"
+    assert [*tmp_path.iterdir()] == [path]

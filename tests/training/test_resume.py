@@ -1,0 +1,105 @@
+"""A run that was killed at any moment and run again ends as one that was not, bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.tiny import ALIGN, LORA, Dies, Training
+from unicorn.training.checkpoint import checkpoints, newest
+from unicorn.training.trainer import TrainerSettings
+
+
+class KilledError(Exception):
+    """Ends a run in the middle."""
+
+
+def kill() -> None:
+    raise KilledError
+
+
+def assert_same(training: Training, name: str, stage: str) -> None:
+    assert training.losses(name, stage) == training.losses("uninterrupted", stage)
+    expected = training.weights("uninterrupted", stage)
+    for key, weight in training.weights(name, stage).items():
+        assert torch.equal(weight, expected[key]), key
+
+
+@pytest.fixture(scope="module", autouse=True)
+def uninterrupted(training: Training) -> None:
+    training.run("uninterrupted", ALIGN, LORA)
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("call", [1, 2, 9, 21, 30, 41])  # each step asks once a pack; 8 steps, 2 passes of validation
+def test_align_goes_on_where_it_was(training: Training, call: int, every: int) -> None:
+    name = f"align-{call}-{every}"
+    trainer = TrainerSettings(accelerator="cpu", checkpoint_every=every)
+    with pytest.raises(KilledError):
+        training.run(name, ALIGN, transfer=Dies(training.transfer, call, kill), trainer=trainer)
+    training.run(name, ALIGN, trainer=trainer)
+    assert_same(training, name, "align")
+
+
+def test_tune_with_dropout_goes_on_where_it_was_however_often_it_is_killed(training: Training) -> None:
+    training.run("often", ALIGN)
+    kills = 0
+    while not (training.folder / "often" / "tune" / "metrics.json").exists():
+        try:
+            training.run("often", LORA, transfer=Dies(training.transfer, 13, kill))
+        except KilledError:
+            kills += 1
+    assert kills >= 3
+    assert_same(training, "often", "tune")
+
+
+def test_a_torn_checkpoint_is_passed_over(training: Training) -> None:
+    with pytest.raises(KilledError):
+        training.run(
+            "torn",
+            ALIGN,
+            transfer=Dies(training.transfer, 30, kill),
+            trainer=TrainerSettings(accelerator="cpu", checkpoint_every=1),
+        )
+    before, last = checkpoints(training.folder / "torn" / "align" / "checkpoints")
+    last.write_bytes(last.read_bytes()[:-100])
+    assert newest(last.parent) == before
+    training.run("torn", ALIGN)
+    assert_same(training, "torn", "align")
+
+
+def test_checkpoints_hold_what_is_trained_and_load_without_running_code(training: Training) -> None:
+    training.run("held", ALIGN)
+    with pytest.raises(KilledError):
+        training.run("held", LORA, transfer=Dies(training.transfer, 20, kill))
+    path = newest(training.folder / "held" / "tune" / "checkpoints")
+    assert path is not None
+    checkpoint = torch.load(path, weights_only=True)
+    names = set(checkpoint["state_dict"])
+    assert names
+    assert all("lora_" in name or "projector" in name for name in names)
+    assert {f"model.{name}" for name in training.weights("uninterrupted", "tune")} == names
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.training.tiny import ALIGN, Dies, Training
+training = Training(Path(sys.argv[1]))
+die = lambda: os.kill(os.getpid(), signal.SIGKILL)
+training.run("sigkill", ALIGN, transfer=Dies(training.transfer, int(sys.argv[2]), die))
+"""
+
+
+def test_sigkill(training: Training) -> None:
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", KILLED, str(training.folder), "33"]
+    killed = subprocess.run(command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert newest(training.folder / "sigkill" / "align" / "checkpoints") is not None
+    training.run("sigkill", ALIGN)
+    assert_same(training, "sigkill", "align")

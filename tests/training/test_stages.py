@@ -1,0 +1,122 @@
+"""Stages from start to end: what they change, what they leave, what they refuse."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.training.tiny import ALIGN, FULL, LORA, Training
+from unicorn.data.settings import DataSettings
+from unicorn.errors import UserError
+from unicorn.model.modeling import UnicornForConditionalGeneration
+from unicorn.training.run import save_model
+
+
+def test_align_changes_the_projector_alone(training: Training) -> None:
+    before, _ = training.model()
+    metrics = training.run("align", ALIGN)
+    learned = training.trained.state_dict()
+    for name, weight in before.state_dict().items():
+        assert torch.equal(learned[name], weight) != name.startswith("projector."), name
+    losses = [float(loss) for loss in training.losses("align", "align").values()]
+    assert len(losses) == metrics["align/steps"] == 2 * math.ceil(training_samples(training) / 16)
+    assert losses[-1] < losses[0] - 0.5
+    assert metrics["align/loss"] == pytest.approx(losses[-1])
+
+
+def training_samples(training: Training) -> int:
+    return int(training.dataset.training_mask.sum())
+
+
+@pytest.mark.parametrize("settings", [LORA, FULL])
+def test_tune_learns_from_where_align_ended(training: Training, settings: object) -> None:
+    name = type(settings).__name__
+    training.run(name, ALIGN)
+    aligned = {key: weight.clone() for key, weight in training.trained.state_dict().items()}
+    metrics = training.run(name, ALIGN, settings)  # type: ignore[arg-type]
+    assert isinstance(training.trained, UnicornForConditionalGeneration)
+    tuned = training.trained.state_dict()
+    assert tuned.keys() == aligned.keys()  # adapters are merged
+    changed = {key for key, weight in aligned.items() if not torch.equal(weight, tuned[key])}
+    assert any("projector" in key for key in changed)
+    assert any("q_proj" in key for key in changed)
+    losses = [float(loss) for loss in training.losses(name, "tune").values()]
+    assert losses[-1] < losses[0] - 0.2
+    assert metrics["tune/validation/loss"] < losses[0]
+
+
+def test_the_projector_has_a_learning_rate_of_its_own(training: Training) -> None:
+    training.run("frozen", ALIGN)
+    projector = training.trained.projector.state_dict()
+    training.run("frozen", ALIGN, replace(LORA, projector_learning_rate=0.0))
+    for name, weight in training.trained.projector.state_dict().items():
+        assert torch.equal(weight, projector[name])
+
+
+def test_a_finished_stage_is_read_back_not_run_again(training: Training) -> None:
+    first = training.run("finished", ALIGN, LORA)
+    weights = {key: weight.clone() for key, weight in training.trained.state_dict().items()}
+    written = {path: path.stat().st_mtime_ns for path in (training.folder / "finished").rglob("*")}
+    assert not list((training.folder / "finished").rglob("*.ckpt"))
+    assert training.run("finished", ALIGN, LORA) == first
+    assert all(torch.equal(weight, weights[key]) for key, weight in training.trained.state_dict().items())
+    assert {path: path.stat().st_mtime_ns for path in (training.folder / "finished").rglob("*")} == written
+    assert training.run("finished", LORA).keys() < first.keys()  # tune alone finds align in the run
+    assert all(torch.equal(weight, weights[key]) for key, weight in training.trained.state_dict().items())
+
+
+def test_the_saved_model_answers_like_the_trained_one(training: Training) -> None:
+    training.run("saved", ALIGN)
+    _, tokenizer = training.model()
+    for _ in range(2):  # the second replaces the first
+        save_model(training.folder / "saved" / "model", training.trained, tokenizer)
+    loaded = UnicornForConditionalGeneration.from_pretrained(training.folder / "saved" / "model").eval()
+    inputs = {"input_ids": torch.tensor([[1, tokenizer.image_token_id, 7]]), "image_embeds": torch.ones(1, 8)}
+    assert torch.equal(loaded(**inputs).logits, training.trained(**inputs).logits)
+
+
+def test_other_settings_under_the_same_name_are_refused(training: Training) -> None:
+    training.run("mixed", ALIGN)
+    with pytest.raises(UserError, match=r"settings\.learning_rate was 0\.005 and is 0\.1.*another name="):
+        training.run("mixed", replace(ALIGN, learning_rate=0.1))
+    with pytest.raises(UserError, match=r"seed was 0 and is 1"):
+        training.run("mixed", ALIGN, seed=1)
+    with pytest.raises(UserError, match=r"made_by|model was 'tiny' and is 'other'"):
+        training.run("mixed", LORA, made_by={"model": "other"})  # align was made with another model
+    packed_otherwise = DataSettings(row_length=64, rows_per_pack=7)
+    training.run("mixed", ALIGN, data=packed_otherwise)  # which changes no loss
+
+
+def test_tune_without_align_is_refused(training: Training) -> None:
+    with pytest.raises(UserError, match=r"tune starts from what align learned.*Add align to stages"):
+        training.run("unaligned", LORA)
+
+
+def test_a_gradient_that_is_not_finite_names_step_and_samples(training: Training) -> None:
+    with pytest.raises(UserError, match=r"gradient of align step \d+ is not finite.*c0\d\d, .* and 8 more"):
+        training.run("nan", replace(ALIGN, learning_rate=1e30))
+
+
+def test_what_cannot_be_trained_on_is_counted_and_named(training: Training) -> None:
+    metrics = training.run("rejects", replace(ALIGN, epochs=1), data=DataSettings(row_length=16))
+    lines = (training.folder / "rejects" / "align" / "rejects.jsonl").read_text().splitlines()
+    rejects = [json.loads(line) for line in lines]
+    assert metrics["align/rejected"] == len(rejects) > 0
+    assert metrics["align/samples"] + len(rejects) == len(training.dataset)
+    assert all("more than data.row_length=16" in reject["reason"] for reject in rejects)
+    too_long = {caption.id for caption in training.dataset.captions() if len(caption.text.split()) + 3 > 16}
+    assert {reject["id"] for reject in rejects} == too_long
+
+
+def test_when_nothing_fits_the_run_says_so(training: Training) -> None:
+    with pytest.raises(UserError, match=r"no sample of .* can be trained on: see .*rejects\.jsonl"):
+        training.run("nothing", ALIGN, data=DataSettings(row_length=4))
+
+
+def test_workers_change_nothing(training: Training) -> None:
+    settings = replace(ALIGN, epochs=1)
+    training.run("alone", settings)
+    training.run("helped", settings, data=DataSettings(row_length=64, rows_per_pack=2, workers=2))
+    assert training.losses("alone", "align") == training.losses("helped", "align")

@@ -1,0 +1,133 @@
+"""Statistics against float64 loops, under any split, on the disk, and across encoders."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unicorn.errors import UserError
+from unicorn.transfer import Statistics
+
+DOMAINS = ("open", "day", "night")
+
+
+def unit_vectors(count: int, dimension: int, seed: int = 0) -> np.ndarray:
+    vectors = np.random.default_rng(seed).standard_normal((count, dimension)) + 0.5
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_moments_are_those_of_float64_loops():
+    vectors = unit_vectors(60, 7)
+    domains = [DOMAINS[row % 2] for row in range(60)]
+    statistics = Statistics.from_chunks("space", [(vectors[:17], domains[:17]), (vectors[17:], domains[17:])])
+
+    mean = [sum(float(vector[axis]) for vector in vectors) / 60 for axis in range(7)]
+    trace = sum(sum((float(x) - m) ** 2 for x, m in zip(v, mean, strict=True)) for v in vectors) / 60
+    assert statistics.count == 60
+    assert statistics.normalised
+    np.testing.assert_allclose(statistics.mean, mean, atol=1e-7)
+    assert statistics.trace == pytest.approx(trace, rel=1e-6)
+    assert statistics.domain_count == {"day": 30, "open": 30}
+    np.testing.assert_allclose(statistics.domain_mean["day"], vectors[1::2].mean(axis=0), atol=1e-7)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    count=st.integers(1, 60),
+    cuts=st.lists(st.integers(0, 60)),
+    offset=st.sampled_from([0.0, 1.0, 100.0]),
+    backwards=st.booleans(),
+)
+def test_any_split_merges_to_the_whole(
+    seed: int, count: int, cuts: list[int], offset: float, backwards: bool
+):
+    generator = np.random.default_rng(seed)
+    vectors = (generator.standard_normal((count, 5)) + offset).astype(np.float32)
+    domains = generator.choice(DOMAINS, count).tolist()
+    edges = sorted({0, count, *(cut for cut in cuts if cut < count)})
+    parts = [
+        Statistics.of("space", vectors[start:stop], domains[start:stop]) for start, stop in pairwise(edges)
+    ]
+    if backwards:  # merging from the other end: associativity and order
+        merged = parts.pop()
+        while parts:
+            merged = parts.pop().merge(merged)
+    else:
+        merged = parts[0]
+        for part in parts[1:]:
+            merged = merged.merge(part)
+
+    exact = vectors.astype(np.float64)
+    assert merged.count == count
+    np.testing.assert_allclose(merged.mean, exact.mean(axis=0), rtol=1e-6, atol=1e-6)
+    assert merged.trace == pytest.approx(exact.var(axis=0).sum(), rel=1e-5, abs=1e-6 * (1 + offset) ** 2)
+    assert list(merged.domain_count) == sorted(set(domains))
+    for domain, mean in merged.domain_mean.items():
+        chosen = exact[np.array(domains) == domain]
+        assert merged.domain_count[domain] == len(chosen)
+        np.testing.assert_allclose(mean, chosen.mean(axis=0), rtol=1e-5, atol=1e-5)
+
+
+def test_normalisation_is_measured_and_survives_float16():
+    vectors = unit_vectors(50, 64)
+    assert Statistics.of("space", vectors.astype(np.float16)).normalised
+    vectors[3] *= 1.1
+    assert not Statistics.of("space", vectors).normalised
+
+
+@pytest.mark.parametrize("domains", [None, ["open"] * 20])
+def test_saved_statistics_come_back_exactly(tmp_path: Path, domains: list[str] | None):
+    statistics = Statistics.of("space", unit_vectors(20, 6), domains)
+    statistics.save(tmp_path / "statistics")
+    loaded = Statistics.load(tmp_path / "statistics")
+    assert (loaded.space, loaded.normalised, loaded.count) == ("space", True, 20)
+    assert loaded.trace == statistics.trace
+    assert loaded.mean.tobytes() == statistics.mean.tobytes()
+    assert loaded.domain_count == statistics.domain_count
+    assert {name: mean.tolist() for name, mean in loaded.domain_mean.items()} == {
+        name: mean.tolist() for name, mean in statistics.domain_mean.items()
+    }
+
+
+def test_equal_statistics_make_equal_files(tmp_path: Path):
+    for name in ("a", "b"):
+        Statistics.of("space", unit_vectors(20, 6), ["open", "day"] * 10).save(tmp_path / name)
+    for name in ("statistics.safetensors", "statistics.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_statistics_of_two_encoders_or_normalisations_do_not_merge():
+    vectors = unit_vectors(10, 4)
+    here = Statistics.of("clip/large", vectors)
+    with pytest.raises(UserError, match=r"clip/large \(unit norm\).*siglip \(unit norm\)"):
+        here.merge(Statistics.of("siglip", vectors))
+    with pytest.raises(UserError, match=r"clip/large \(unit norm\).*clip/large \(any norm\)"):
+        here.merge(Statistics.of("clip/large", 2 * vectors))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_vector_that_is_not_finite_is_named_by_its_row(value: float):
+    vectors = unit_vectors(10, 4)
+    vectors[6, 2] = value
+    with pytest.raises(UserError, match="row 6 of 10"):
+        Statistics.of("space", vectors)
+
+
+def test_no_vectors_have_no_statistics():
+    with pytest.raises(UserError, match="no vectors of space"):
+        Statistics.from_chunks("space", [])
+
+
+def test_missing_and_damaged_files_are_named(tmp_path: Path):
+    with pytest.raises(UserError, match=f"no statistics at {tmp_path / 'none'}"):
+        Statistics.load(tmp_path / "none")
+    Statistics.of("space", unit_vectors(10, 4)).save(tmp_path)
+    (tmp_path / "statistics.json").write_text('{"space": "space"}')
+    with pytest.raises(UserError, match=f"{tmp_path} cannot be read"):
+        Statistics.load(tmp_path)
+    (tmp_path / "statistics.safetensors").write_bytes(b"torn")
+    with pytest.raises(UserError, match=f"{tmp_path} cannot be read"):
+        Statistics.load(tmp_path)

@@ -1,0 +1,248 @@
+"""Every transfer against float64 loops written from its formula, and its two sides against each other."""
+
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unicorn.errors import UserError
+from unicorn.transfer import NoiseKey, Statistics, Transfer, TransferSettings, load_transfer
+from unicorn.transfer.c3 import C3Settings
+from unicorn.transfer.geometry import gaussian
+from unicorn.transfer.mean_shift import MeanShiftSettings
+from unicorn.transfer.none import NoTransferSettings
+from unicorn.transfer.realign import ReAlignSettings
+from unicorn.transfer.zero import ZeroSettings
+
+DIMENSION = 12
+KEY = NoiseKey(seed=3, epoch=1, rows=np.arange(40))
+
+
+def cone(seed: int, count: int, spread: float) -> np.ndarray:
+    """Unit float32 vectors around a direction, as those of a modality are."""
+    generator = np.random.default_rng(seed)
+    vectors = generator.standard_normal(DIMENSION) + spread * generator.standard_normal((count, DIMENSION))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+TEXT = cone(seed=1, count=40, spread=0.8)
+IMAGES = cone(seed=2, count=30, spread=0.3)
+
+
+def norm(x: list[float]) -> list[float]:
+    length = sqrt(sum(value * value for value in x))
+    return [value / length for value in x]
+
+
+def mean(rows: np.ndarray) -> list[float]:
+    return [sum(float(row[axis]) for row in rows) / len(rows) for axis in range(DIMENSION)]
+
+
+def trace(rows: np.ndarray) -> float:
+    centre = mean(rows)
+    return sum(sum((float(x) - c) ** 2 for x, c in zip(row, centre, strict=True)) for row in rows) / len(rows)
+
+
+def fit(settings: TransferSettings) -> Transfer:
+    return settings.fit(Statistics.of("space", TEXT), [TEXT[:15], TEXT[15:]])
+
+
+@pytest.fixture
+def image_statistics(tmp_path: Path) -> str:
+    Statistics.of("space", IMAGES).save(tmp_path / "images")
+    return str(tmp_path / "images")
+
+
+@pytest.fixture(params=["none", "zero", "mean_shift", "c3", "realign"])
+def transfer(request: pytest.FixtureRequest, image_statistics: str) -> Transfer:
+    settings: dict[str, TransferSettings] = {
+        "none": NoTransferSettings(),
+        "zero": ZeroSettings(),
+        "mean_shift": MeanShiftSettings(),
+        "c3": C3Settings(),
+        "realign": ReAlignSettings(image_statistics=image_statistics),
+    }
+    return fit(settings[request.param])
+
+
+def test_none_keeps_both_sides():
+    transfer = fit(NoTransferSettings())
+    assert transfer.text(TEXT, None, KEY).tobytes() == TEXT.tobytes()
+    assert transfer.image_centring().transform(IMAGES).tobytes() == IMAGES.tobytes()
+
+
+def test_zero_blinds_both_sides():
+    transfer = fit(ZeroSettings())
+    assert not transfer.text(TEXT, None, KEY).any()
+    assert not transfer.image_centring().transform(IMAGES).any()
+
+
+def test_mean_shift_is_the_formula():
+    centre = mean(TEXT)
+    expected = [norm([float(x) - c for x, c in zip(u, centre, strict=True)]) for u in TEXT]
+    np.testing.assert_allclose(fit(MeanShiftSettings()).text(TEXT, None, KEY), expected, atol=1e-6)
+
+
+def test_c3_is_the_formula():
+    centre, noise = mean(TEXT), gaussian(KEY, DIMENSION)
+    expected = [
+        norm([float(x) - c + sqrt(0.016) * float(e) for x, c, e in zip(u, centre, eps, strict=True)])
+        for u, eps in zip(TEXT, noise, strict=True)
+    ]
+    np.testing.assert_allclose(fit(C3Settings()).text(TEXT, None, KEY), expected, atol=1e-6)
+
+
+def test_c3_without_noise_is_mean_shift():
+    still, shift = fit(C3Settings(variance=0.0)), fit(MeanShiftSettings())
+    assert still.text(TEXT, None, KEY).tobytes() == shift.text(TEXT, None, KEY).tobytes()
+
+
+def test_realign_is_the_formula(image_statistics: str):
+    text_mean, image_mean = mean(TEXT), mean(IMAGES)
+    scale = sqrt(trace(IMAGES) / trace(TEXT))
+    anchored = [
+        norm([v + scale * (float(x) - t) for x, t, v in zip(u, text_mean, image_mean, strict=True)])
+        for u in TEXT
+    ]
+    centre = mean(np.array(anchored))
+    expected = [
+        norm([x - c + v for x, c, v in zip(row, centre, image_mean, strict=True)]) for row in anchored
+    ]
+    transfer = fit(ReAlignSettings(image_statistics=image_statistics))
+    np.testing.assert_allclose(transfer.text(TEXT, None, KEY), expected, atol=1e-6)
+
+
+def test_realign_brings_text_to_the_mean_and_trace_of_images(image_statistics: str):
+    text = fit(ReAlignSettings(image_statistics=image_statistics)).text(TEXT, None, KEY)
+    before = np.linalg.norm(TEXT.mean(axis=0) - IMAGES.mean(axis=0))
+    assert np.linalg.norm(text.mean(axis=0) - IMAGES.mean(axis=0)) < 0.02 * before
+    assert trace(text) == pytest.approx(trace(IMAGES), rel=0.1)
+    assert abs(trace(TEXT) - trace(IMAGES)) > 0.5 * trace(IMAGES)
+
+
+@pytest.mark.parametrize("settings", [MeanShiftSettings(), C3Settings(variance=0.0)])
+def test_training_and_inference_do_the_same_to_the_same_vectors(settings: TransferSettings):
+    transfer = fit(settings)
+    for calibration in (None, Statistics.of("space", TEXT)):
+        centring = transfer.image_centring(calibration)
+        centring.observe(TEXT)
+        np.testing.assert_allclose(centring.transform(TEXT), transfer.text(TEXT, None, KEY), atol=1e-6)
+
+
+def test_the_mean_observed_is_that_of_all_images_in_any_batches():
+    centring = fit(MeanShiftSettings()).image_centring()
+    for batch in (IMAGES[:1], IMAGES[1:20], IMAGES[20:]):
+        centring.observe(batch)
+    centre = mean(IMAGES)
+    expected = [norm([float(x) - c for x, c in zip(v, centre, strict=True)]) for v in IMAGES]
+    np.testing.assert_allclose(centring.transform(IMAGES), expected, atol=1e-6)
+    statistics = centring.statistics()
+    assert statistics is not None
+    assert (statistics.space, statistics.count) == ("space", len(IMAGES))
+
+
+def test_a_calibrated_mean_does_not_move():
+    centring = fit(MeanShiftSettings()).image_centring(Statistics.of("space", IMAGES))
+    before = centring.transform(IMAGES)
+    centring.observe(TEXT)
+    assert centring.transform(IMAGES).tobytes() == before.tobytes()
+
+
+def test_one_picture_without_a_mean_is_refused_with_the_way_out():
+    centring = fit(C3Settings()).image_centring()
+    with pytest.raises(UserError, match=r"Calibrate it: `python evaluate.py run="):
+        centring.transform(IMAGES[:1])
+    assert centring.statistics() is None
+
+
+def test_statistics_of_another_encoder_are_refused(tmp_path: Path):
+    other = Statistics.of("other", IMAGES)
+    other.save(tmp_path)
+    with pytest.raises(UserError, match=r"other.*space"):
+        fit(MeanShiftSettings()).image_centring(other)
+    with pytest.raises(UserError, match=r"other.*space"):
+        fit(ReAlignSettings(image_statistics=str(tmp_path)))
+
+
+def test_images_of_another_norm_are_refused():
+    with pytest.raises(UserError, match=r"any norm.*unit norm"):
+        fit(MeanShiftSettings()).image_centring().observe(2 * IMAGES)
+
+
+def test_realign_without_image_statistics_says_how_to_make_them():
+    with pytest.raises(UserError, match=r"transfer\.image_statistics.*task=statistics"):
+        fit(ReAlignSettings())
+
+
+def test_a_saved_transfer_does_the_same(transfer: Transfer, tmp_path: Path):
+    transfer.save(tmp_path)
+    loaded = load_transfer(tmp_path)
+    assert type(loaded) is type(transfer)
+    assert loaded.space == "space"
+    assert loaded.text(TEXT, None, KEY).tobytes() == transfer.text(TEXT, None, KEY).tobytes()
+    sides = [each.image_centring(Statistics.of("space", IMAGES)) for each in (loaded, transfer)]
+    assert sides[0].transform(IMAGES).tobytes() == sides[1].transform(IMAGES).tobytes()
+
+
+def test_text_is_float32_from_float16_and_keeps_its_input(transfer: Transfer):
+    half = TEXT.astype(np.float16)
+    before = half.copy()
+    out = transfer.text(half, ["open"] * len(half), KEY)
+    assert out.dtype == np.float32
+    assert out.shape == half.shape
+    assert half.tobytes() == before.tobytes()
+    np.testing.assert_allclose(out, transfer.text(TEXT, None, KEY), atol=5e-3)
+
+
+def test_a_missing_or_damaged_transfer_is_named(transfer: Transfer, tmp_path: Path):
+    with pytest.raises(UserError, match=f"no transfer at {tmp_path}"):
+        load_transfer(tmp_path)
+    transfer.save(tmp_path)
+    (tmp_path / "transfer.safetensors").write_bytes(b"torn")
+    with pytest.raises(UserError, match=f"the transfer in {tmp_path} cannot be read"):
+        load_transfer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "kind", ["subprocess.Popen", "unicorn.transfer.c3.C3Settings", "no.such.Thing", "unicorn"]
+)
+def test_only_transfers_are_loaded(kind: str, tmp_path: Path):
+    fit(NoTransferSettings()).save(tmp_path)
+    (tmp_path / "transfer.json").write_bytes(
+        orjson.dumps({"kind": kind, "space": "space", "normalised": True})
+    )
+    with pytest.raises(UserError, match="cannot be read"):
+        load_transfer(tmp_path)
+
+
+@given(rows=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=20), data=st.data())
+def test_noise_belongs_to_the_row_in_every_order_and_batch(rows: list[int], data: st.DataObject):
+    together = gaussian(NoiseKey(seed=5, epoch=2, rows=np.array(rows)), 8)
+    order = data.draw(st.permutations(range(len(rows))))
+    for place in order:
+        alone = gaussian(NoiseKey(seed=5, epoch=2, rows=np.array([rows[place]])), 8)
+        assert alone[0].tobytes() == together[place].tobytes()
+
+
+def test_noise_is_that_of_the_stream_advanced_to_the_row():
+    stream = np.random.Philox(key=[5, 2])
+    stream.advance(7 << 192)
+    expected = np.random.Generator(stream).standard_normal(8, dtype=np.float32)
+    np.testing.assert_array_equal(gaussian(NoiseKey(seed=5, epoch=2, rows=np.array([7])), 8)[0], expected)
+
+
+def test_noise_is_standard_normal_and_new_for_every_row_epoch_and_seed():
+    rows = np.arange(2000)
+    noises = [gaussian(NoiseKey(seed=s, epoch=e, rows=rows), 16) for s, e in ((0, 0), (0, 1), (1, 0))]
+    for noise in noises:
+        assert abs(noise.mean()) < 0.02
+        assert abs(noise.std() - 1) < 0.02
+        assert np.abs(np.corrcoef(noise.T) - np.eye(16)).max() < 0.12
+    values = np.concatenate(noises)
+    assert len(np.unique(values[:, 0])) > 0.999 * len(values)
+    assert abs(np.corrcoef(noises[0].ravel(), noises[1].ravel())[0, 1]) < 0.02
+    assert abs(np.corrcoef(noises[0].ravel(), noises[2].ravel())[0, 1]) < 0.02

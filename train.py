@@ -1,0 +1,56 @@
+"""A dataset in, a model out: embeddings -> transfer -> align the projector -> tune the model. No image, ever."""
+
+from pathlib import Path
+
+from unicorn import command
+from unicorn.config import Config, plain, save_config
+
+STAGES = ("align", "tune")
+
+
+def train(config: Config) -> None:
+    """A dataset in, a model out: embeddings -> transfer -> align the projector -> tune the model. No image, ever.
+
+    Run again, it goes on from where it was. stages=[align] for one of: align, tune.
+    """
+    import lightning.pytorch as L
+
+    from unicorn.dataset import UnicornDataset
+    from unicorn.report.metrics import write_metrics
+    from unicorn.report.table import facts_table, show
+    from unicorn.training.run import run_stage, save_model
+
+    stages = config.chosen_stages(STAGES)
+    run = Path(config.run)
+    dataset = UnicornDataset.open(config.dataset)
+    dataset.require_space(config.encoder.space)
+    transfer = config.transfer.fit(dataset.statistics, dataset.chunks())
+    L.seed_everything(config.seed, verbose=False)
+    model, tokenizer = config.model.build(dataset.dimension)
+
+    metrics: dict[str, float] = {}
+    for name in stages:
+        result = run_stage(
+            getattr(config, name).build(),
+            model=model,
+            tokenizer=tokenizer,
+            dataset=dataset,
+            transfer=transfer,
+            data=config.data,
+            trainer=config.trainer,
+            logger=config.logger,
+            run=run,
+            seed=config.seed,
+            made_by={"model": plain(config.model), "transfer": plain(config.transfer)},
+        )
+        model = result.model
+        metrics |= result.metrics
+    transfer.save(run / "transfer")
+    save_model(run / "model", model, tokenizer)
+    save_config(config, run / "config.yaml")
+    write_metrics(run, metrics)
+    show(facts_table("Trained", metrics), facts_table("Written", {"dataset": dataset.path, "run": run}))
+
+
+if __name__ == "__main__":
+    command.run(train)

@@ -1,0 +1,147 @@
+"""A stage's samples, tokenised once and memory-mapped, so that all lengths are known from the start."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset
+from jaxtyping import Bool, Int32, Int64
+
+from unicorn.data.conversation import ConversationTokenizer, Sample
+from unicorn.dataset.reader import UnicornDataset
+from unicorn.errors import UserError
+from unicorn.files import replacing
+from unicorn.records import Reject
+
+Item = TypeVar("Item")
+
+CHUNK = 1024
+REJECTS = "rejects.jsonl"
+SCHEMA = pa.schema(
+    {
+        "id": pa.string(),
+        "caption_id": pa.string(),
+        "length": pa.int32(),
+        "answer_length": pa.int32(),
+        "input_ids": pa.list_(pa.int32()),
+        "supervised": pa.list_(pa.bool_()),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identified:
+    """A sample, the record it was made of, and the caption whose image it is about."""
+
+    id: str
+    caption_id: str
+    sample: Sample
+
+
+def caption_samples(dataset: UnicornDataset, tokenizer: ConversationTokenizer) -> Iterator[Identified]:
+    """Every caption in the plain form, in row order."""
+    for captions in _chunks(dataset.captions()):
+        samples = tokenizer.captions([caption.text for caption in captions])
+        for caption, sample in zip(captions, samples, strict=True):
+            yield Identified(id=caption.id, caption_id=caption.id, sample=sample)
+
+
+def instruction_samples(dataset: UnicornDataset, tokenizer: ConversationTokenizer) -> Iterator[Identified]:
+    """Every instruction as a conversation, in the order of their captions."""
+    for instructions in _chunks(dataset.instructions()):
+        samples = tokenizer.conversations([instruction.messages for instruction in instructions])
+        for instruction, sample in zip(instructions, samples, strict=True):
+            yield Identified(id=instruction.id, caption_id=instruction.caption_id, sample=sample)
+
+
+def write_samples(
+    path: Path, samples: Iterable[Identified], *, row_length: int, placeholders: tuple[int, int]
+) -> None:
+    """Write the samples that fit as an Arrow stream, and why the others do not to `rejects.jsonl` beside it.
+
+    `placeholders` is the image token's id and how many of it a sample holds. Both files are there whole or
+    not at all.
+    """
+    with (
+        replacing(path) as arrow,
+        replacing(path.with_name(REJECTS)) as lines,
+        lines.open("w") as rejected,
+        pa.OSFile(str(arrow), "wb") as sink,
+        pa.ipc.new_stream(sink, SCHEMA) as stream,
+    ):
+        for chunk in _chunks(samples):
+            kept: list[dict[str, Any]] = []
+            for item in chunk:
+                if (reason := _fault(item.sample, row_length, placeholders)) is None:
+                    kept.append(_record(item))
+                else:
+                    reject = Reject(id=item.id, stage=path.parent.name, reason=reason, attempts=1, answer="")
+                    rejected.write(json.dumps(asdict(reject)) + "\n")
+            stream.write_batch(pa.RecordBatch.from_pylist(kept, SCHEMA))
+
+
+def _fault(sample: Sample, row_length: int, placeholders: tuple[int, int]) -> str | None:
+    """Why a sample cannot be trained on, or None."""
+    token, count = placeholders
+    if len(sample.input_ids) > row_length:
+        return f"{len(sample.input_ids)} tokens, more than data.row_length={row_length}"
+    if (found := sample.input_ids.count(token)) != count:
+        return f"{found} image tokens where {count} belong"
+    if not any(sample.supervised):
+        return "no answer to learn from"
+    return None
+
+
+def _record(item: Identified) -> dict[str, Any]:
+    sample = item.sample
+    return {
+        "id": item.id,
+        "caption_id": item.caption_id,
+        "length": len(sample.input_ids),
+        "answer_length": sum(sample.supervised),
+        "input_ids": sample.input_ids,
+        "supervised": sample.supervised,
+    }
+
+
+class Samples:
+    """The memory-mapped samples of a stage: what is needed to plan is in memory, the tokens are not."""
+
+    def __init__(self, path: Path, dataset: UnicornDataset) -> None:
+        """Map `path`, and find each sample's caption in `dataset`. Raises UserError if no sample is there."""
+        with path.with_name(REJECTS).open("rb") as rejects:
+            self.rejected = sum(1 for _ in rejects)
+        self._table = Dataset.from_file(str(path)).with_format("arrow")
+        if not len(self._table):
+            raise UserError(f"no sample of {dataset.path} can be trained on: see {path.with_name(REJECTS)}.")
+        plan = self._table.select_columns(["caption_id", "length", "answer_length"])[:]
+        self.rows: Int64[np.ndarray, " n"] = dataset.rows(plan["caption_id"].combine_chunks())
+        self.lengths: Int32[np.ndarray, " n"] = plan["length"].to_numpy()
+        self.answer_lengths: Int32[np.ndarray, " n"] = plan["answer_length"].to_numpy()
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self._table)
+
+    def ids(self, samples: Sequence[int]) -> list[str]:
+        """The ids of the records that samples were made of."""
+        return cast("pa.Table", self._table[list(samples)])["id"].to_pylist()
+
+    def tokens(self, samples: Sequence[int]) -> list[tuple[Int32[np.ndarray, " t"], Bool[np.ndarray, " t"]]]:
+        """Token ids and supervision of samples."""
+        table = cast("pa.Table", self._table[list(samples)])
+        ids = table["input_ids"].combine_chunks()
+        supervised = table["supervised"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        ends = np.cumsum(self.lengths[list(samples)])[:-1]
+        return list(zip(np.split(ids.flatten().to_numpy(), ends), np.split(supervised, ends), strict=True))
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk

@@ -1,0 +1,17 @@
+"""Settings of the batches: what fits, and how fast; they change no loss."""
+
+from dataclasses import dataclass
+
+
+@dataclass(kw_only=True)
+class DataSettings:
+    """How samples are packed and loaded. Losses are the same whatever is chosen here, `row_length` apart."""
+
+    row_length: int = 2048
+    """Tokens of a packed row at most; a longer sample is rejected by id."""
+    rows_per_pack: int = 4
+    """Rows in one forward pass of one device: as many as its memory takes."""
+    workers: int = 0
+    """Processes that prepare batches; 0 prepares them between the steps."""
+    validation_samples: int = 1024
+    """Held-out samples that the validation loss is taken over, at most."""

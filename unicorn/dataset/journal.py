@@ -1,0 +1,67 @@
+"""The journal of a block that is being made: what was acknowledged is on the disk, whatever happens next."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from unicorn.errors import UserError
+from unicorn.files import cannot_write, sync
+
+
+class Journal:
+    """An append-only file of JSON lines, for one block of one part. Opening it brings back what it holds.
+
+    A line that a kill cut short is no line: opening cuts it off. Raises UserError, naming file and line,
+    if a line before it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        content = path.read_bytes() if path.exists() else b""
+        whole = content.rfind(b"\n") + 1
+        self.records = _parse(path, content[:whole])
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab", buffering=0)
+            self._file.truncate(whole)
+            sync(path.parent)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    def append(self, records: list[dict[str, Any]]) -> None:
+        """Add records; when this returns they are acknowledged, with one fsync for all of them.
+
+        Raises UserError where the system refuses (a full disk); then none of them is in the file.
+        """
+        size = self._file.seek(0, os.SEEK_END)
+        content = b"".join(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records)
+        try:
+            self._write(content)
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(size)
+            raise cannot_write(self.path, error) from error
+        self.records += records
+
+    def _write(self, content: bytes) -> None:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+    def close(self) -> None:
+        """Close the file; it stays until its block is written as a shard."""
+        self._file.close()
+
+
+def _parse(path: Path, content: bytes) -> list[dict[str, Any]]:
+    records = list[dict[str, Any]]()
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            records.append(orjson.loads(line))
+        except orjson.JSONDecodeError as error:
+            raise UserError(
+                f"{path}, line {number} is corrupt. Delete the file to redo its block."
+            ) from error
+    return records

@@ -1,0 +1,167 @@
+"""Reading a dataset: checked once, then memory-mapped; a caption is a row, and a row is found by its id."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Bool, Float16, Float32, Int64
+
+from unicorn.dataset.manifest import Manifest, Part
+from unicorn.dataset.shards import (
+    first_not_finite,
+    iterate_captions,
+    iterate_instructions,
+    map_embeddings,
+    read_column,
+)
+from unicorn.dataset.split import is_training
+from unicorn.errors import UserError
+from unicorn.records import Caption, Instruction
+from unicorn.transfer.statistics import Statistics
+
+
+class UnicornDataset:
+    """A finished dataset. Rows are those of the captions, 0 to len - 1, over all shards.
+
+    Captions, vectors and their statistics are there; instructions may be, and whoever wants them asks.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        """Use `open`."""
+        self.path = path
+        self.manifest = manifest
+        self.statistics = Statistics.load(path / Part.EMBEDDINGS)
+        shards = [map_embeddings(shard) for shard in self._shards(Part.EMBEDDINGS)]
+        self.ids: pa.ChunkedArray = pa.chunked_array([ids for ids, _ in shards], pa.string())
+        self._matrices: list[Float16[np.ndarray, "n d"]] = [vectors for _, vectors in shards]
+        self._offsets: Int64[np.ndarray, " shards"] = np.cumsum([0, *map(len, self._matrices)])
+
+    @classmethod
+    def open(cls, path: Path | str, verify: bool = True) -> Self:
+        """The dataset of a folder; `verify` reads every file of it and compares checksums.
+
+        Raises UserError if there is none, if it is unfinished, or, naming the file, if a file is missing,
+        truncated, corrupt, or made from other captions.
+        """
+        path = Path(path)
+        try:
+            manifest = Manifest.load(path)
+        except FileNotFoundError:
+            raise UserError(
+                f"no dataset at {path}: run `python synthesize.py dataset={path}` first."
+            ) from None
+        for part in (Part.CAPTIONS, Part.EMBEDDINGS):
+            manifest.require_complete(path, part)
+        for part in manifest.parts:
+            manifest.check(path, part, checksums=verify)
+        return cls(path, manifest)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A dataset travels to another process as its path, never as its content."""
+        return type(self).open, (self.path, False)
+
+    def __len__(self) -> int:
+        """Number of captions."""
+        return int(self._offsets[-1])
+
+    @property
+    def space(self) -> str:
+        """Name of the embedding space of the vectors."""
+        return self.statistics.space
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors."""
+        return len(self.statistics.mean)
+
+    def count(self, part: Part) -> int:
+        """Records of a part. Raises UserError if the part is missing or unfinished."""
+        self.manifest.require_complete(self.path, part)
+        return self.manifest.parts[part].rows
+
+    def captions(self) -> Iterator[Caption]:
+        """All captions in row order, streamed."""
+        return (caption for shard in self._shards(Part.CAPTIONS) for caption in iterate_captions(shard))
+
+    def instructions(self) -> Iterator[Instruction]:
+        """All instructions in the order of their captions, streamed.
+
+        Raises UserError, before the first, if the part is missing or unfinished.
+        """
+        self.manifest.require_complete(self.path, Part.INSTRUCTIONS)
+        return (item for shard in self._shards(Part.INSTRUCTIONS) for item in iterate_instructions(shard))
+
+    def _shards(self, part: Part) -> list[Path]:
+        return [part.shard(self.path, block) for block in self.manifest.parts[part].shards]
+
+    def rows(self, ids: Sequence[str] | pa.Array) -> Int64[np.ndarray, " n"]:
+        """The rows of captions. Ask once for all: each call hashes every id of the dataset.
+
+        Raises UserError, naming the first id that is not there.
+        """
+        wanted = pa.array(ids, pa.string())
+        found = pc.index_in(wanted, value_set=self.ids)  # pyright: ignore[reportAttributeAccessIssue] (made on import)
+        if found.null_count:
+            first = wanted[found.is_null().index(True).as_py()]
+            raise UserError(
+                f"{found.null_count} ids are of no caption in {self.path}, the first of them {first}."
+            )
+        return found.to_numpy().astype(np.int64)
+
+    def vectors(self, rows: Int64[np.ndarray, " n"]) -> Float32[np.ndarray, "n d"]:
+        """The raw vectors of rows, in any order, repeated or not, from the mapped files.
+
+        Raises UserError, naming id and row, if one is not finite.
+        """
+        vectors = np.empty((len(rows), self.dimension), np.float32)
+        shard_of = np.searchsorted(self._offsets, rows, side="right") - 1
+        for shard in np.unique(shard_of):
+            here = shard_of == shard
+            vectors[here] = self._matrices[shard][rows[here] - self._offsets[shard]]
+        if (bad := first_not_finite(vectors)) is not None:
+            row = int(rows[bad])
+            raise UserError(
+                f"row {row} of {self.path}, the vector of caption {self.ids[row]}, is not finite."
+            )
+        return vectors
+
+    def domains(self, rows: Int64[np.ndarray, " n"]) -> list[str]:
+        """The domains of the captions at rows."""
+        return self._domains.take(rows).to_pylist()
+
+    @cached_property
+    def _domains(self) -> pa.DictionaryArray:
+        shards = [read_column(shard, "domain") for shard in self._shards(Part.CAPTIONS)]
+        return (
+            pa.chunked_array([chunk for shard in shards for chunk in shard.chunks])
+            .combine_chunks()
+            .dictionary_encode()
+        )
+
+    @cached_property
+    def training_mask(self) -> Bool[np.ndarray, " n"]:
+        """Which captions are trained on."""
+        return np.array([is_training(name) for chunk in self.ids.chunks for name in chunk.to_pylist()])
+
+    def chunks(self, training_only: bool = True, size: int = 1024) -> "VectorChunks":
+        """The raw vectors in row order, `size` at a time; may be iterated again."""
+        rows = np.flatnonzero(self.training_mask) if training_only else np.arange(len(self))
+        return VectorChunks(dataset=self, rows=rows, size=size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VectorChunks:
+    """The vectors of some rows in chunks; every iteration reads them anew."""
+
+    dataset: UnicornDataset
+    rows: Int64[np.ndarray, " n"]
+    size: int
+
+    def __iter__(self) -> Iterator[Float32[np.ndarray, "n d"]]:
+        for start in range(0, len(self.rows), self.size):
+            yield self.dataset.vectors(self.rows[start : start + self.size])

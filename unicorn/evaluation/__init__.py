@@ -1,0 +1,11 @@
+"""How good a run is: benchmarks (questions about images) and analyses (studies of embeddings).
+
+task       the seam: what a benchmark and an analysis are, and what they find
+run        a finished training run, opened
+pictures   pictures -> vectors, each encoded once
+answering  a model's greedy answers
+baselines  what is right without the image, or with another one
+scoring    is an answer right, and how sure is a share of right answers
+benchmark  one benchmark from pictures to findings
+geometry   the gap between text and images, before and after the transfer
+"""

@@ -1,0 +1,148 @@
+"""The seam of the evaluation: benchmarks ask about images, analyses study embeddings; both have findings."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Bool, Float
+
+from unicorn.files import replacing
+from unicorn.report.html import Highlight, Section
+from unicorn.report.metrics import write_metrics
+from unicorn.transfer.statistics import Statistics
+from unicorn.transfer.transfer import Transfer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+LETTERS = "ABCDEFGHIJ"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A real image, with its caption where there is one."""
+
+    id: str
+    image: "Image"
+    caption: str = ""
+    domain: str = "open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A question about a picture. `type` groups the scores; `template` is its wording without what varies."""
+
+    id: str
+    picture: str
+    type: str
+    template: str
+    question: str
+    reference: str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def prompt(self) -> str:
+        """The question as it is put: each choice in a line of its own, under its letter, as in training."""
+        lines = (f"{letter}. {choice}" for letter, choice in zip(LETTERS, self.choices, strict=False))
+        return "\n".join([self.question, *lines])
+
+
+class Pictures(Protocol):
+    """A source of real images."""
+
+    def pictures(self) -> Iterable[Picture]:
+        """Every picture once, in the same order each time; loaded as they are asked for."""
+        ...
+
+
+@runtime_checkable
+class Benchmark(Protocol):
+    """Questions about pictures, and what counts as right."""
+
+    def pictures(self) -> Iterable[Picture]:
+        """Every picture that an example asks about, once, in the same order each time."""
+        ...
+
+    def examples(self) -> Sequence[Example]:
+        """All questions."""
+        ...
+
+    def score(self, example: Example, answer: str) -> bool:
+        """Whether the answer is right."""
+        ...
+
+    def aggregate(self, examples: Sequence[Example], correct: Bool[np.ndarray, " n"]) -> dict[str, float]:
+        """Numbers under flat keys: those of `scoring.accuracy_by_type`, and any of its own."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """Raw unit vectors of captions and of their pictures, row by row."""
+
+    text: Float[np.ndarray, "n d"]
+    image: Float[np.ndarray, "n d"]
+    domains: Sequence[str]
+
+
+@runtime_checkable
+class Analysis(Protocol):
+    """A study of embeddings under one or more transfers."""
+
+    def run(self, pairs: Pairs, transfers: Mapping[str, Transfer]) -> "Findings":
+        """Numbers and figures."""
+        ...
+
+
+class TaskSettings(Protocol):
+    """What a file of conf/task/ names."""
+
+    def build(self) -> Benchmark | Analysis:
+        """The task."""
+        ...
+
+
+class PicturesSettings(Protocol):
+    """What a file of conf/pictures/ names."""
+
+    def build(self) -> Pictures:
+        """The source."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a task leaves: numbers, the report's sections, and what they were made from."""
+
+    metrics: dict[str, float]
+    sections: Sequence[Section]
+    highlights: Sequence[Highlight] = field(default_factory=tuple[Highlight, ...])
+    predictions: pa.Table | None = None
+    image_statistics: Statistics | None = None
+
+    def save(self, folder: Path) -> None:
+        """Write metrics.json, figures/*.png, predictions.parquet and image_statistics/ into `folder`."""
+        for section in self.sections:
+            for figure in section.figures:
+                with replacing(folder / "figures" / f"{figure.name}.png") as path:
+                    path.write_bytes(figure.png)
+        if self.predictions is not None:
+            with replacing(folder / "predictions.parquet") as path:
+                pq.write_table(self.predictions, path)
+        if self.image_statistics is not None:
+            self.image_statistics.save(folder / "image_statistics")
+        write_metrics(folder, self.metrics)
+
+
+def merge_metrics(findings: Mapping[str, Findings]) -> dict[str, float]:
+    """The numbers of all tasks in one mapping; a key that two tasks share has the task's name in front."""
+    keys = [key for found in findings.values() for key in found.metrics]
+    return {
+        (f"{name}/{key}" if keys.count(key) > 1 else key): value
+        for name, found in findings.items()
+        for key, value in found.metrics.items()
+    }

@@ -1,0 +1,46 @@
+"""Files that are there whole or not at all, whatever happens while they are written."""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from unicorn.errors import UserError
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[Path]:
+    """A temporary path beside `path`, to be written in the block; it takes the place of `path` at the end.
+
+    The bytes are on the disk before the name is, and the name before the block is left. A block that fails
+    leaves the old file as it was. Raises UserError, naming `path`, where the system refuses (a full disk).
+    """
+    temporary = path.with_name(f"{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        sync(temporary)
+        temporary.replace(path)
+        sync(path.parent)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise cannot_write(path, error) from error
+        raise
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """The one line for a write that the system refused."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return UserError(
+        f"cannot write {path}: {reason}. Make room or choose another folder; what was there is kept."
+    )

@@ -1,0 +1,165 @@
+"""A projector and any causal language model as one Hugging Face model that reads image vectors."""
+
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoModelForCausalLM
+from transformers.cache_utils import Cache
+from transformers.generation.utils import GenerationMixin
+from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.modeling_utils import PreTrainedModel
+
+from unicorn.model.configuration import UnicornConfig
+from unicorn.model.projector import Projector
+
+IGNORED = -100
+"""The label of a token that is not supervised."""
+
+
+class UnicornPreTrainedModel(PreTrainedModel):
+    """What every model of this family tells transformers about itself."""
+
+    config_class = UnicornConfig
+    base_model_prefix = "language_model"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012  # as the base class types it
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Nothing: the projector keeps PyTorch's initialisation, the language model brings its own."""
+
+
+class UnicornForConditionalGeneration(UnicornPreTrainedModel, GenerationMixin):
+    """Answers in text about image vectors, which fill the `<image>` placeholders of the prompt in order."""
+
+    def __init__(self, config: UnicornConfig, language_model: PreTrainedModel | None = None) -> None:
+        """With `language_model`, wrap a model that is already loaded; otherwise make one from `config`."""
+        super().__init__(config)
+        self.projector = Projector(config)
+        self.language_model: PreTrainedModel = language_model or AutoModelForCausalLM.from_config(
+            config.get_text_config()
+        )
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The language model's token embedding."""
+        return self.language_model.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The language model's head."""
+        return cast("nn.Module", self.language_model.get_output_embeddings())
+
+    def embed(
+        self, input_ids: Int[Tensor, "batch length"], image_embeds: Float[Tensor, "images d"] | None = None
+    ) -> Float[Tensor, "batch length hidden"]:
+        """Token embeddings, the placeholders filled with the visual tokens of the images, row by row.
+
+        Raises ValueError where placeholders and images do not match in number.
+        """
+        is_visual = input_ids == self.config.image_token_id
+        embeds: Tensor = self.get_input_embeddings()(input_ids.masked_fill(is_visual, 0))
+        if image_embeds is None:
+            image_embeds = embeds.new_zeros(0, self.config.embedding_dimension)
+        images, tokens = image_embeds.shape[0], int(is_visual.sum())
+        if tokens != images * self.config.visual_tokens:
+            raise ValueError(
+                f"{tokens} placeholders for {images} images of {self.config.visual_tokens} tokens."
+            )
+        visual: Tensor = self.projector(image_embeds.to(self.projector.dtype))
+        return embeds.masked_scatter(is_visual.unsqueeze(-1), visual.to(embeds.dtype))
+
+    def forward(
+        self,
+        input_ids: Int[Tensor, "batch length"] | None = None,
+        image_embeds: Float[Tensor, "images d"] | None = None,
+        attention_mask: Int[Tensor, "batch seen"] | None = None,
+        position_ids: Int[Tensor, "batch length"] | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Float[Tensor, "batch length hidden"] | None = None,
+        labels: Int[Tensor, "batch length"] | None = None,
+        num_items_in_batch: int | None = None,
+        logits_to_keep: int | Int[Tensor, " kept"] = 0,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """Logits at every position or at those to keep; with labels, the loss, and logits where it is taken.
+
+        Samples packed into one row, each with `position_ids` from 0, do not see each other: give no attention
+        mask and `use_cache=False` then. The loss is the summed cross-entropy of the supervised tokens divided
+        by `num_items_in_batch`, or by their number. The logits beside it are `[supervised vocabulary]`, so
+        that `[batch length vocabulary]` never exists in training.
+        """
+        if inputs_embeds is None:
+            inputs_embeds = self.embed(cast("Tensor", input_ids), image_embeds)
+        outputs = self.language_model.get_decoder()(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            **kwargs,
+        )
+        hidden: Tensor = outputs.last_hidden_state
+        loss = None
+        if labels is None:
+            kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+            logits = self.get_output_embeddings()(hidden[:, kept])
+        else:
+            targets = labels[:, 1:]
+            supervised = targets != IGNORED
+            logits = self.get_output_embeddings()(hidden[:, :-1][supervised])
+            summed = functional.cross_entropy(logits.float(), targets[supervised], reduction="sum")
+            loss = summed / (num_items_in_batch or supervised.sum())
+        return CausalLMOutputWithPast(
+            loss=cast("Any", loss),
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: Int[Tensor, "batch length"],
+        next_sequence_length: int | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: Int[Tensor, "batch seen"] | None = None,
+        inputs_embeds: Float[Tensor, "batch length hidden"] | None = None,
+        is_first_iteration: bool | None = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """The inputs of a decoding step: images are read with the prompt, and then live in the cache."""
+        inputs: dict[str, Any] = cast("Any", super()).prepare_inputs_for_generation(
+            input_ids,
+            next_sequence_length=next_sequence_length,
+            past_key_values=past_key_values,
+            attention_mask=attention_mask,
+            inputs_embeds=inputs_embeds,
+            is_first_iteration=is_first_iteration,
+            **kwargs,
+        )
+        if not is_first_iteration and kwargs.get("use_cache", True):
+            inputs.pop("image_embeds", None)
+        return inputs
+
+    def _expand_inputs_for_generation(
+        self,
+        expand_size: int = 1,
+        is_encoder_decoder: bool = False,
+        input_ids: Int[Tensor, "batch length"] | None = None,
+        **model_kwargs: Any,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Repeat each row for beams or samples, the images of a row together."""
+        image_embeds = model_kwargs.pop("image_embeds", None)
+        if image_embeds is not None and input_ids is not None:
+            placeholders = (input_ids == self.config.image_token_id).sum(dim=1)
+            by_row = image_embeds.split((placeholders // self.config.visual_tokens).tolist())
+            image_embeds = torch.cat([row.repeat(expand_size, 1) for row in by_row])
+        expanded, model_kwargs = cast("Any", super())._expand_inputs_for_generation(
+            expand_size, is_encoder_decoder, input_ids, **model_kwargs
+        )
+        return expanded, model_kwargs | {"image_embeds": image_embeds}

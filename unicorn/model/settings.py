@@ -1,0 +1,130 @@
+"""Settings of the model: builds it, with its tokeniser, around a pretrained language model."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from unicorn.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerFast
+
+    from unicorn.model.modeling import UnicornForConditionalGeneration
+
+IMAGE_TOKEN = "<image>"
+PACKAGE = "package:"
+LOGIT_SCALINGS = ("final_logit_softcapping", "logit_scale", "logits_scaling")
+
+
+class VisualMode(StrEnum):
+    """How one image vector fills its visual tokens: a projection for each, or copies of one."""
+
+    learned = "learned"
+    repeated = "repeated"
+
+
+class Dtype(StrEnum):
+    """The type of the language model's weights; the projector's are always float32."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class Attention(StrEnum):
+    """Implementations of attention that keep packed samples apart."""
+
+    sdpa = "sdpa"
+    flash_attention_2 = "flash_attention_2"
+    eager = "eager"
+
+
+@dataclass(kw_only=True)
+class ModelSettings:
+    """A language model, and the projector through which it reads image vectors."""
+
+    language_model: str
+    """A folder, a name on the Hub, or `package:PACKAGE/FOLDER` for one that an installed package ships."""
+    visual_tokens: int = 1
+    visual_mode: VisualMode = VisualMode.learned
+    projector_layers: int = 2
+    dtype: Dtype = Dtype.float32
+    attention: Attention = Attention.sdpa
+
+    def build(self, dimension: int) -> "tuple[UnicornForConditionalGeneration, PreTrainedTokenizerFast]":
+        """The model for image vectors of length `dimension`, and the tokeniser, which keeps `<image>` whole.
+
+        The projector is drawn from torch's global seed; the language model stays bit for bit what it was.
+        Raises UserError where there is no such language model, or one that this model cannot wrap.
+        """
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        from unicorn.model.configuration import UnicornConfig
+        from unicorn.model.modeling import UnicornForConditionalGeneration
+
+        tokenizer = self.tokenizer()
+        try:
+            language_model = AutoModelForCausalLM.from_pretrained(
+                locate(self.language_model),
+                dtype=getattr(torch, self.dtype.value),
+                attn_implementation=self.attention.value,
+            )
+        except (OSError, ValueError) as error:
+            raise cannot_load(self.language_model, error) from error
+        refuse_scaled_logits(self.language_model, language_model.config)
+        config = cast("Any", UnicornConfig)(  # which also takes what every configuration does
+            text_config=language_model.config,
+            embedding_dimension=dimension,
+            projector_layers=self.projector_layers,
+            visual_tokens=self.visual_tokens,
+            visual_mode=self.visual_mode.value,
+            image_token_id=tokenizer.image_token_id,
+            attn_implementation=self.attention.value,
+        )
+        model = UnicornForConditionalGeneration(config, language_model)
+        model.generation_config = language_model.generation_config
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
+        return model, tokenizer
+
+    def tokenizer(self) -> "PreTrainedTokenizerFast":
+        """The language model's tokeniser, with the `<image>` token and a padding token if it had none."""
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                locate(self.language_model), extra_special_tokens={"image_token": IMAGE_TOKEN}
+            )
+        except (OSError, ValueError) as error:
+            raise cannot_load(self.language_model, error) from error
+        if not tokenizer.is_fast:
+            raise UserError(
+                f"the tokenizer of {self.language_model} has no fast version. Choose another model."
+            )
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        return tokenizer
+
+
+def locate(language_model: str) -> str:
+    """The folder of a `package:` path; anything else as it is."""
+    if not language_model.startswith(PACKAGE):
+        return language_model
+    package, _, folder = language_model.removeprefix(PACKAGE).partition("/")
+    return str(Path(str(files(package))) / folder)
+
+
+def refuse_scaled_logits(name: str, config: "PretrainedConfig") -> None:
+    """Raise UserError for the few families that scale logits after the head, which training would miss."""
+    for key in LOGIT_SCALINGS:
+        if getattr(config, key, None) not in (None, 1.0):
+            raise UserError(
+                f"{name} scales its logits ({key}), which is not supported. Choose another model."
+            )
+
+
+def cannot_load(name: str, error: Exception) -> UserError:
+    """The one line for a language model that transformers cannot find or read."""
+    reason = str(error).split("\n")[0]
+    return UserError(f"cannot load the language model {name}: {reason} Check model.language_model.")

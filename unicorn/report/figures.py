@@ -1,0 +1,106 @@
+"""Charts as PNG, drawn without a display. matplotlib is loaded by the first of them."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+INK = "#1f2933"
+GREY = "#9aa5b1"
+ACCENT = "#3b6fb6"
+COLOURS = (
+    "#d9822b",
+    "#3b6fb6",
+    "#2f9e6e",
+    "#b04a8f",
+    "#6b7280",
+    "#c23b3b",
+)  # told apart by colour-blind eyes too
+MARKS = (("s", 34), ("o", 38), ("^", 38))  # shape and area in square points
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A finished figure: the file's name without its ending, what it shows in a sentence, and the picture."""
+
+    name: str
+    caption: str
+    png: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """A bar with its interval, and values to compare it with."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    references: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+def bar_chart(name: str, caption: str, bars: Sequence[Bar], axis: str) -> Figure:
+    """Horizontal bars from 0 to 1, each with its interval and its references as marks."""
+    canvas, axes = _axes(8.4, 0.42 * len(bars) + 1.3)
+    rows = np.arange(len(bars))[::-1]
+    values = np.array([bar.value for bar in bars])
+    low, high = np.array([bar.low for bar in bars]), np.array([bar.high for bar in bars])
+    axes.barh(rows, values, height=0.62, color=ACCENT, alpha=0.85)
+    axes.errorbar(
+        values, rows, xerr=(values - low, high - values), fmt="none", ecolor=INK, elinewidth=1.2, capsize=3
+    )
+    references = list(bars[0].references)
+    for reference, (marker, size) in zip(references, MARKS, strict=False):
+        marked = [bar.references[reference] for bar in bars]
+        axes.scatter(
+            marked, rows, marker=marker, s=size, facecolors="white", edgecolors=INK, label=reference, zorder=3
+        )
+    for bar, row in zip(bars, rows, strict=True):
+        axes.text(1.02, row, f"{bar.value:.2f}", va="center", color=INK, transform=axes.get_yaxis_transform())
+    axes.set_yticks(rows, [bar.label for bar in bars])
+    axes.set_xlim(0, 1)
+    axes.set_xlabel(axis)
+    axes.xaxis.grid(visible=True, color="#e4e7eb", zorder=0)
+    axes.set_axisbelow(True)
+    if references:
+        canvas.legend(loc="outside upper left", ncols=4, frameon=False)
+    return _finish(canvas, name, caption)
+
+
+def scatter(name: str, caption: str, groups: Mapping[str, Float[np.ndarray, "n 2"]]) -> Figure:
+    """Points of the plane in groups, one colour each; the axes have no unit and no ticks."""
+    canvas, axes = _axes(6.6, 5.4)
+    for (label, points), colour in zip(groups.items(), COLOURS, strict=False):
+        axes.scatter(points[:, 0], points[:, 1], s=9, color=colour, alpha=0.6, linewidths=0, label=label)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[["left", "bottom"]].set_visible(False)
+    canvas.legend(
+        loc="outside upper left", ncols=len(groups), frameon=False, markerscale=2.5, handletextpad=0.2
+    )
+    return _finish(canvas, name, caption)
+
+
+def _axes(width: float, height: float) -> "tuple[Canvas, Axes]":
+    """An empty figure of so many inches, and its axes."""
+    from matplotlib.figure import Figure as Canvas
+
+    canvas = Canvas(figsize=(width, height), layout="constrained")
+    axes = canvas.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(color=GREY, labelcolor=INK, length=0)
+    return canvas, axes
+
+
+def _finish(canvas: "Canvas", name: str, caption: str) -> Figure:
+    file = io.BytesIO()
+    canvas.savefig(file, format="png", dpi=160, metadata={"Software": None})
+    return Figure(name=name, caption=caption, png=file.getvalue())

@@ -1,0 +1,97 @@
+"""The benchmark of the world: questions about rendered scenes that nothing else was made from."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool
+
+from unicorn.errors import UserError
+from unicorn.evaluation.scoring import accuracy_by_type, chosen_letter, matches
+from unicorn.evaluation.task import Example, Picture
+from unicorn.scenes.graph import Scene, keyed_random, sample_scene
+from unicorn.scenes.language import dense_caption
+from unicorn.scenes.questions import TYPES, questions
+
+# Types whose answer is a fact or two, to be matched exactly; the others' answers give reasons.
+FACTUAL = (
+    *(
+        "background",
+        "binding",
+        "colour",
+        "count",
+        "counting",
+        "domain",
+        "multiple_choice",
+        "position",
+        "presence",
+    ),
+    *("reading", "relation", "shape", "size", "texture", "two_facts"),
+)
+
+
+@dataclass(kw_only=True)
+class SceneBenchmarkSettings:
+    """`count` scenes, each asked one question of every type in `types` that it decides."""
+
+    count: int = 400
+    types: list[str] = field(default_factory=lambda: list(FACTUAL))
+    seed: int = 0
+
+    def build(self) -> "SceneBenchmark":
+        """Raises UserError if there is no such type of question."""
+        for name in self.types:
+            if name not in TYPES:
+                raise UserError(f"unknown type of question {name!r}. Choose from {', '.join(TYPES)}.")
+        return SceneBenchmark(self)
+
+
+class SceneBenchmark:
+    """Exact match after normalisation; of a multiple choice, the letter. Captions make its pictures pairs."""
+
+    def __init__(self, settings: SceneBenchmarkSettings) -> None:
+        self._settings = settings
+
+    def pictures(self) -> Iterator[Picture]:
+        """The scenes, rendered, each with a dense caption."""
+        from unicorn.scenes.render import render
+
+        for key, scene in self._scenes():
+            yield Picture(
+                id=key,
+                image=render(scene, keyed_random(key, "picture")),
+                caption=dense_caption(scene, keyed_random(key, "caption")),
+                domain=scene.domain,
+            )
+
+    def examples(self) -> list[Example]:
+        """The questions, scene by scene."""
+        return [
+            Example(
+                id=f"{key}/{asked.type}",
+                picture=key,
+                type=asked.type,
+                template=asked.template,
+                question=asked.question,
+                reference=asked.answer,
+                choices=asked.options or (),
+            )
+            for key, scene in self._scenes()
+            for name in self._settings.types
+            for asked in questions(scene.facts, keyed_random(key, "question", name), types=(name,), number=1)
+        ]
+
+    def score(self, example: Example, answer: str) -> bool:
+        """Whether the answer is the reference."""
+        if example.choices:
+            return chosen_letter(answer, example.choices) == example.reference
+        return matches(answer, example.reference)
+
+    def aggregate(self, examples: Sequence[Example], correct: Bool[np.ndarray, " n"]) -> dict[str, float]:
+        """Accuracy by type, and over all types."""
+        return accuracy_by_type(examples, correct)
+
+    def _scenes(self) -> Iterator[tuple[str, Scene]]:
+        for number in range(self._settings.count):
+            key = f"benchmark/{self._settings.seed}/{number}"
+            yield key, sample_scene(keyed_random(key, "scene"))

@@ -1,0 +1,172 @@
+"""The small language model: a Llama trained on the world's text alone.
+
+It learns to write dense captions, and, in the chat template, to answer questions about a caption given in the user's
+first turn, over one or several turns, as an instruct model does.
+"""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, Dataset
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, get_cosine_schedule_with_warmup
+
+from unicorn.scenes.graph import keyed_random, sample_scene
+from unicorn.scenes.language import dense_caption, seed_caption
+from unicorn.scenes.questions import DESCRIBE_FORMS, TYPES, Question, questions
+from unicorn.scenes.reader import read
+from unicorn.scenes.tokenizer import END, EOS
+
+Messages = list[dict[str, str]]
+
+
+@dataclass(kw_only=True)
+class LanguageModelSettings:
+    """How the language model is trained."""
+
+    conversations: int = 40_000
+    batch: int = 32
+    learning_rate: float = 3e-3
+    warm_up: float = 0.04  # share of the steps
+    weight_decay: float = 0.01
+    context_weight: float = 0.2  # of the loss on what no assistant says
+    describing: float = 0.2  # share of conversations that ask for a dense caption
+    questions: int = 8  # in a conversation, at most
+
+    @property
+    def steps(self) -> int:
+        return self.conversations // self.batch
+
+
+def describing(key: str | int) -> Messages:
+    """A sparse or dense caption, an instruction to describe, and a dense caption that agrees with it."""
+    rng = keyed_random("pretrain", "language model", key)
+    scene = sample_scene(rng)
+    given = rng.choice((seed_caption, dense_caption))(scene, rng)
+    return _conversation(given, [(rng.choice(DESCRIBE_FORMS), dense_caption(scene, rng))])
+
+
+def answering(key: str | int, number: int) -> tuple[Messages, list[Question]]:
+    """A dense caption and one to `number` questions that it answers; the questions also on their own."""
+    rng = keyed_random("pretrain", "language model", key)
+    caption = dense_caption(sample_scene(rng), rng)
+    asked = questions(read(caption), rng, number=rng.randint(1, number))
+    return _conversation(caption, [(question.prompt, question.answer) for question in asked]), asked
+
+
+def _conversation(caption: str, turns: list[tuple[str, str]]) -> Messages:
+    messages: Messages = []
+    for prompt, answer in turns:
+        content = prompt if messages else f"{caption} {prompt}"
+        messages += [{"role": "user", "content": content}, {"role": "assistant", "content": answer}]
+    return messages
+
+
+class ConversationBatches(Dataset[dict[str, Tensor]]):
+    """Batch number i: conversations in the chat template, a function of i alone."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, settings: LanguageModelSettings) -> None:
+        self.tokenizer = tokenizer
+        self.settings = settings
+
+    def __len__(self) -> int:
+        return self.settings.steps
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        first = index * self.settings.batch
+        split = round(self.settings.describing * self.settings.batch)
+        conversations = [describing(first + row) for row in range(split)]
+        conversations += [
+            answering(first + row, self.settings.questions)[0] for row in range(split, self.settings.batch)
+        ]
+        return tokenize(self.tokenizer, conversations)
+
+
+def tokenize(tokenizer: PreTrainedTokenizerFast, conversations: list[Messages]) -> dict[str, Tensor]:
+    """Ids, attention mask and the mask of what assistants say, padded on the right."""
+    return tokenizer.apply_chat_template(
+        conversations,
+        return_dict=True,
+        return_assistant_tokens_mask=True,
+        padding=True,
+        return_tensors="pt",
+    )
+
+
+def build_language_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """A Llama of 0.9M weights, untrained, that stops at the end of its turn."""
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=128,
+            intermediate_size=384,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            max_position_embeddings=2048,
+            tie_word_embeddings=True,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.convert_tokens_to_ids([END, EOS]),
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+    return model
+
+
+def train_language_model(tokenizer: PreTrainedTokenizerFast, settings: LanguageModelSettings) -> LlamaForCausalLM:
+    """The language model, trained from nothing."""
+    torch.manual_seed(0)
+    model = build_language_model(tokenizer).train()
+    optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    schedule = get_cosine_schedule_with_warmup(optimizer, round(settings.warm_up * settings.steps), settings.steps)
+    batches = DataLoader(ConversationBatches(tokenizer, settings), batch_size=None, num_workers=1, prefetch_factor=8)
+    start = time.monotonic()
+    for step, batch in enumerate(batches, 1):
+        losses = _token_losses(model, batch)
+        said = batch["assistant_masks"][:, 1:].bool()
+        context = batch["attention_mask"][:, 1:].bool() & ~said
+        answers, surroundings = losses[said].mean(), losses[context].mean()
+        optimizer.zero_grad()
+        (answers + settings.context_weight * surroundings).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 50 == 0:
+            print(
+                f"language model {step}/{settings.steps} answers {answers.item():.3f} "
+                f"context {surroundings.item():.3f} {time.monotonic() - start:.0f} s"
+            )
+    return model.eval()
+
+
+def _token_losses(model: LlamaForCausalLM, batch: dict[str, Tensor]) -> Float[Tensor, "batch length-1"]:
+    logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    return cross_entropy(logits[:, :-1].transpose(1, 2), batch["input_ids"][:, 1:], reduction="none")
+
+
+@torch.inference_mode()
+def question_accuracy(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, conversations: int = 400
+) -> dict[str, float]:
+    """Share of held-out answers, by type, that greedy decoding gets word by word, over captions given as text."""
+    right: dict[str, list[bool]] = {name: [] for name in TYPES}
+    keys = [f"held out/{index}" for index in range(conversations)]
+    for start in range(0, conversations, 50):
+        drawn = [answering(key, 8) for key in keys[start : start + 50]]
+        batch = tokenize(tokenizer, [messages for messages, _ in drawn])
+        logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+        hits = logits[:, :-1].argmax(-1) == batch["input_ids"][:, 1:]
+        for row, (_, asked) in enumerate(drawn):
+            for question, answered in zip(asked, _turns(hits[row], batch["assistant_masks"][row, 1:]), strict=True):
+                right[question.type].append(bool(answered.all()))
+    return {name: sum(values) / len(values) for name, values in right.items() if values}
+
+
+def _turns(hits: Bool[Tensor, " length"], said: Tensor) -> list[Bool[Tensor, " answer"]]:
+    """The part of `hits` under each assistant turn."""
+    edges = torch.diff(said, prepend=said.new_zeros(1), append=said.new_zeros(1))
+    return [
+        hits[first:last] for first, last in zip((edges == 1).nonzero(), (edges == -1).nonzero(), strict=True)
+    ]

@@ -1,0 +1,13 @@
+"""From seeds to a dataset, in text alone: dense captions, instructions, text vectors. No image, ever.
+
+captions        stage 1: a seed becomes a dense caption
+instructions    stage 2: a caption becomes a conversation of one task
+embeddings      stage 3: captions become raw text vectors, with the statistics of the training split
+rounds          ask, check, ask again, acknowledged in a journal: what stages 1 and 2 share
+stage           what a stage that asks looks like, and what every stage reports
+tasks           which caption gets which task
+prompt          the versioned files of prompts/
+parsing         from an answer to a caption or to questions, or to the reason why not
+conversations   from questions to the turns of a conversation
+keyed           chance that depends on ids alone
+"""

@@ -1,0 +1,85 @@
+"""Stage 1: every sparse seed becomes one dense caption."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+
+from unicorn.dataset import DatasetWriter, Part
+from unicorn.llm import Generator, Request, Result
+from unicorn.records import Caption, Seed
+from unicorn.seeds import SeedSource
+from unicorn.synthesis.parsing import read_caption
+from unicorn.synthesis.progress import progress
+from unicorn.synthesis.prompt import Prompt
+from unicorn.synthesis.rounds import write_block
+from unicorn.synthesis.settings import SynthesisSettings
+from unicorn.synthesis.stage import StageReport
+
+
+def write_captions(
+    writer: DatasetWriter, seeds: SeedSource, generator: Generator, settings: SynthesisSettings, seed: int
+) -> StageReport:
+    """Write the captions of all seeds; what an earlier run has finished is kept. Raises UserError.
+
+    The same seeds, settings and answers make the same bytes, however often the run was killed.
+    """
+    began = time.monotonic()
+    stage = CaptionStage(generator.name, settings)
+    made_by = {
+        "seeds": seeds.name,
+        "generator": generator.name,
+        "prompt": stage.prompt.version,
+        "words": [settings.words_min, settings.words_max],
+        "max_attempts": settings.max_attempts,
+        "seed": seed,
+    }
+    part = writer.captions(made_by)
+    unusable: Counter[str] = Counter()
+    blocks = 0
+    with progress("captions", len(seeds)) as advance:
+        for block, items in enumerate(_blocks(seeds, writer.block_size)):
+            if part.finished(block):
+                advance(len(items))
+            else:
+                unusable += write_block(part, block, items, stage, generator, settings, seed, advance)
+            blocks += 1
+    part.complete(blocks)
+    return StageReport(
+        stage=stage.name,
+        written=part.rows,
+        rejected=part.rejected,
+        unusable=unusable,
+        seconds=time.monotonic() - began,
+    )
+
+
+class CaptionStage:
+    """What is asked about a seed, and the caption that the answer makes."""
+
+    name = Part.CAPTIONS.value
+
+    def __init__(self, generator: str, settings: SynthesisSettings) -> None:
+        self.prompt = Prompt.load("caption", settings)
+        self._generator = generator
+        self._settings = settings
+
+    def request(self, item: Seed, seed: int) -> Request:
+        """Ask for the dense caption of a seed."""
+        return Request(id=item.id, messages=self.prompt.messages(item.text), seed=seed)
+
+    def read(self, item: Seed, result: Result) -> Caption:
+        """The caption; id and domain are the seed's. Raises Unusable."""
+        return Caption(
+            id=item.id,
+            text=read_caption(result, self._settings),
+            domain=item.domain,
+            generator=self._generator,
+            prompt_version=self.prompt.version,
+        )
+
+
+def _blocks(seeds: SeedSource, size: int) -> Iterator[list[Seed]]:
+    stream = iter(seeds)
+    while block := list(islice(stream, size)):
+        yield block

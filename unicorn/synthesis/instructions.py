@@ -1,0 +1,98 @@
+"""Stage 2: a dense caption becomes a conversation of one task. It reads captions and nothing else."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+import orjson
+
+from unicorn.dataset import DatasetWriter, Part
+from unicorn.llm import Generator, Request, Result
+from unicorn.records import Caption, Instruction, Task
+from unicorn.synthesis.conversations import conversation
+from unicorn.synthesis.keyed import keyed_random
+from unicorn.synthesis.parsing import pairs_schema, read_pairs, validator_of
+from unicorn.synthesis.progress import progress
+from unicorn.synthesis.prompt import Prompt
+from unicorn.synthesis.rounds import write_block
+from unicorn.synthesis.settings import SynthesisSettings
+from unicorn.synthesis.stage import StageReport
+from unicorn.synthesis.tasks import task_of
+
+
+def write_instructions(
+    writer: DatasetWriter, generator: Generator, settings: SynthesisSettings, seed: int
+) -> StageReport:
+    """Write the instructions of all captions; what an earlier run has finished is kept. Raises UserError.
+
+    The same captions, settings and answers make the same bytes, however often the run was killed.
+    """
+    began = time.monotonic()
+    stage = InstructionStage(settings, seed)
+    made_by = {
+        "generator": generator.name,
+        "prompts": {task.value: prompt.version for task, prompt in stage.prompts.items()},
+        "shares": {task.value: getattr(settings.shares, task.value) for task in Task},
+        "instructed": settings.instructed,
+        "pairs": [settings.pairs_min, settings.pairs_max],
+        "max_attempts": settings.max_attempts,
+        "seed": seed,
+    }
+    captions = writer.finished_captions()
+    part = writer.instructions(made_by)
+    unusable: Counter[str] = Counter()
+    with progress("instructions", captions.rows) as advance:
+        for block in captions.blocks:
+            items = captions.read(block)
+            if part.finished(block):
+                advance(len(items))
+                continue
+            assigned = [(caption, task_of(caption.id, settings, seed)) for caption in items]
+            assignments = [Assignment(caption, task) for caption, task in assigned if task]
+            advance(len(items) - len(assignments))
+            unusable += write_block(part, block, assignments, stage, generator, settings, seed, advance)
+    part.complete(len(captions.blocks))
+    return StageReport(
+        stage=stage.name,
+        written=part.rows,
+        rejected=part.rejected,
+        unusable=unusable,
+        seconds=time.monotonic() - began,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A caption and the task that it is given."""
+
+    caption: Caption
+    task: Task
+
+    @property
+    def id(self) -> str:
+        """The caption's."""
+        return self.caption.id
+
+
+class InstructionStage:
+    """What is asked about a caption under its task, and the instruction that the answer makes."""
+
+    name = Part.INSTRUCTIONS.value
+
+    def __init__(self, settings: SynthesisSettings, seed: int) -> None:
+        self.prompts = {task: Prompt.load(task.value, settings) for task in Task}
+        self._schemas = {task: pairs_schema(task, settings) for task in Task}
+        self._validators = {task: validator_of(schema) for task, schema in self._schemas.items()}
+        self._seed = seed
+
+    def request(self, item: Assignment, seed: int) -> Request:
+        """Ask for questions and answers, in JSON under the task's schema."""
+        content = orjson.dumps({"id": item.id, "caption": item.caption.text}).decode()
+        messages = self.prompts[item.task].messages(content)
+        return Request(id=item.id, messages=messages, seed=seed, schema=self._schemas[item.task])
+
+    def read(self, item: Assignment, result: Result) -> Instruction:
+        """The conversation; its id is the caption's and the task. Raises Unusable."""
+        pairs = read_pairs(result, self._validators[item.task])
+        messages = conversation(pairs, keyed_random(self._seed, "options", item.id))
+        return Instruction(id=f"{item.id}/{item.task}", caption_id=item.id, task=item.task, messages=messages)

@@ -1,0 +1,58 @@
+"""Checkpoints: written whole or not at all, the newest found again, and read without running code."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.plugins import TorchCheckpointIO
+
+from unicorn.files import replacing
+
+KEPT = 2
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Checkpoints whose bytes are on the disk before their name is."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Write through a temporary file. Raises UserError, naming `path`, on a full disk."""
+        with replacing(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+class Checkpoints(Callback):
+    """Saves every `every` steps and keeps the last two.
+
+    None is written at an epoch's last step: resumed there, Lightning would leave its validation out.
+    """
+
+    def __init__(self, folder: Path, every: int) -> None:
+        self.folder = folder
+        self.every = every
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save, if it is time to."""
+        if trainer.global_step % self.every or trainer.is_last_batch:
+            return
+        for logger in trainer.loggers:
+            logger.save()
+        trainer.save_checkpoint(self.folder / f"step-{trainer.global_step:08d}.ckpt")
+        if trainer.is_global_zero:
+            for old in checkpoints(self.folder)[:-KEPT]:
+                old.unlink()
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, oldest first."""
+    return sorted(folder.glob("step-*.ckpt"))
+
+
+def newest(folder: Path) -> Path | None:
+    """The newest checkpoint that is whole, if there is one; a torn file lacks the directory at its end."""
+    return next((path for path in reversed(checkpoints(folder)) if zipfile.is_zipfile(path)), None)

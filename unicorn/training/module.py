@@ -1,0 +1,141 @@
+"""The LightningModule of every stage: a step is all packs of a global batch, its loss their tokens' mean."""
+
+import math
+import time
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.strategies import ParallelStrategy
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import AdamW
+from torchmetrics.aggregation import MeanMetric
+from transformers import get_cosine_schedule_with_warmup
+
+from unicorn.data.batch import IGNORED, PackTensors, Step
+from unicorn.data.module import UnicornDataModule
+from unicorn.errors import UserError
+from unicorn.training.stage import Stage, trainable
+
+NAMED = 8
+
+
+class UnicornModule(LightningModule):
+    """Trains `model` as `stage` says.
+
+    The loss of a step is the summed cross-entropy of all its supervised tokens divided by their number, so
+    that the packs and the ranks it is spread over change nothing. Lightning's own accumulation divides by a
+    fixed number of packs instead: therefore the optimisation is manual.
+    """
+
+    def __init__(self, model: nn.Module, stage: Stage, seed: int) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.strict_loading = False
+        self.model = model
+        self.stage = stage
+        self.seed = seed
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """AdamW with a warm-up and a cosine to zero over all steps."""
+        settings = self.stage.settings
+        steps = self.data.order.steps_per_epoch * settings.epochs
+        optimizer = AdamW(self.stage.parameter_groups(self.model), weight_decay=0.0)
+        scheduler = get_cosine_schedule_with_warmup(optimizer, math.ceil(settings.warmup * steps), steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    @property
+    def data(self) -> UnicornDataModule:
+        """The data that it is trained on."""
+        return cast("UnicornDataModule", cast("Any", self.trainer).datamodule)
+
+    def on_train_epoch_start(self) -> None:
+        """Start the clock of the first step."""
+        self._ended = time.perf_counter()
+
+    def training_step(self, step: Step) -> dict[str, Any]:
+        """All packs backward, then one clipped step. Raises UserError where the gradient is not finite."""
+        torch.manual_seed(self._dropout_seed())
+        loss = torch.zeros((), device=self.device)
+        for index, pack in enumerate(step.packs):
+            with self._synchronising(index == len(step.packs) - 1):
+                part = self._loss(pack, step.supervised)
+                self.manual_backward(
+                    part * self.trainer.world_size
+                )  # ranks are averaged, and are to be summed
+            loss += part.detach()
+        norm = clip_grad_norm_(trainable(self.model).values(), self.stage.settings.gradient_clip)
+        if not torch.isfinite(norm):
+            raise self._not_finite(step)
+        scheduler = cast("Any", self.lr_schedulers())
+        learning_rate = scheduler.get_last_lr()[-1]
+        optimizer = cast("Any", self.optimizers())
+        optimizer.step()
+        optimizer.zero_grad()
+        scheduler.step()
+        seconds, self._ended = time.perf_counter() - self._ended, time.perf_counter()
+        summed = {"loss": loss, "tokens_per_second": step.tokens / seconds}
+        self.log_dict(summed, sync_dist=True, reduce_fx="sum")
+        self.log_dict({"learning_rate": learning_rate, "gradient_norm": norm})
+        return summed
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin the mean anew."""
+        self._validation = MeanMetric().to(self.device)
+
+    def validation_step(self, step: Step) -> None:
+        """Adds a held-out step's tokens to the mean."""
+        for pack in step.packs:
+            supervised = int((pack.labels != IGNORED).sum())
+            if supervised:
+                self._validation.update(self._loss(pack, supervised), supervised)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean cross-entropy of all held-out tokens."""
+        self.log("validation/loss", self._validation.compute())
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what is trained; the rest comes from the model that the stage starts with."""
+        checkpoint["state_dict"] = dict(trainable(self))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raise UserError where a checkpoint does not hold exactly what this stage trains."""
+        differing = checkpoint["state_dict"].keys() ^ trainable(self).keys()
+        if differing:
+            raise UserError(
+                f"the checkpoint does not fit the {self.stage.name} stage: {min(differing)} differs."
+            )
+
+    def _loss(self, pack: PackTensors, tokens: int) -> Tensor:
+        return self.model(
+            input_ids=pack.input_ids,
+            position_ids=pack.position_ids,
+            image_embeds=pack.image_embeds,
+            labels=pack.labels,
+            num_items_in_batch=tokens,
+            use_cache=False,
+        ).loss
+
+    def _synchronising(self, last: bool) -> AbstractContextManager[None]:
+        """Gradients are exchanged between the ranks once, with the last pack."""
+        strategy = self.trainer.strategy
+        if last or not isinstance(strategy, ParallelStrategy):
+            return nullcontext()
+        return strategy.block_backward_sync()
+
+    def _dropout_seed(self) -> int:
+        """Dropout is keyed by step and rank, so that a resumed run needs no state of a generator."""
+        key = np.random.SeedSequence([self.seed, self.trainer.global_step, self.global_rank])
+        return int(key.generate_state(1)[0])
+
+    def _not_finite(self, step: Step) -> UserError:
+        ids = self.data.samples.ids(step.samples[:NAMED])
+        more = f" and {len(step.samples) - NAMED} more" if len(step.samples) > NAMED else ""
+        return UserError(
+            f"the gradient of {self.stage.name} step {self.trainer.global_step} is not finite. Its samples: "
+            f"{', '.join(ids)}{more}. Lower {self.stage.name}.learning_rate, or look at these samples."
+        )

@@ -1,0 +1,150 @@
+"""One stage from start to end: begun, resumed where it was killed, or, finished before, read back."""
+
+import hashlib
+import logging
+import shutil
+import time
+import warnings
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import rank_zero_only
+
+from unicorn.data.conversation import ConversationTokenizer
+from unicorn.data.module import UnicornDataModule
+from unicorn.data.settings import DataSettings
+from unicorn.dataset.manifest import Part
+from unicorn.dataset.reader import UnicornDataset
+from unicorn.errors import UserError
+from unicorn.model.modeling import UnicornForConditionalGeneration
+from unicorn.training.checkpoint import newest
+from unicorn.training.logger import LoggerSettings
+from unicorn.training.module import UnicornModule
+from unicorn.training.record import StageRecord
+from unicorn.training.stage import Stage
+from unicorn.training.trainer import TrainerSettings
+from unicorn.transfer.transfer import Transfer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    """The model after a stage, and the stage's numbers, keys with its name before them."""
+
+    model: UnicornForConditionalGeneration
+    metrics: dict[str, float]
+
+
+def run_stage(
+    stage: Stage,
+    *,
+    model: UnicornForConditionalGeneration,
+    tokenizer: "PreTrainedTokenizerFast",
+    dataset: UnicornDataset,
+    transfer: Transfer,
+    data: DataSettings,
+    trainer: TrainerSettings,
+    logger: LoggerSettings,
+    run: Path,
+    seed: int,
+    made_by: dict[str, Any],
+) -> StageResult:
+    """Train `model` for one stage in the folder `run/<stage>`.
+
+    A stage that was killed goes on at its last checkpoint; a finished one is read back. It starts from what
+    the stage that it follows left in the run. `made_by` tells what the run is made with besides what is known
+    here: the settings of model and transfer. Raises UserError if the folder was made with anything else, or
+    if the stage that it follows is not finished.
+    """
+    record = StageRecord(run / stage.name)
+    common = made_by | {"seed": seed, "row_length": data.row_length}
+    own: dict[str, Any] = {"settings": asdict(stage.settings), "dataset": digests(dataset, stage.parts)}
+    if stage.follows:
+        own["follows"] = _start_from(StageRecord(run / stage.follows), common, model, stage)
+    record.begin(common | own)
+    torch.manual_seed(seed)
+    module = stage.prepare(model).train()
+    if record.finished:
+        metrics = record.restore(module)
+    else:
+        batches = UnicornDataModule(
+            dataset=dataset,
+            transfer=transfer,
+            tokenizer=ConversationTokenizer(tokenizer, model.config.visual_tokens),
+            samples_of=stage.samples,
+            settings=data,
+            batch=stage.settings.batch,
+            seed=seed,
+            folder=record.folder,
+        )
+        lightning = trainer.build(stage, record.checkpoints, logger.build(record.folder, run.name))
+        metrics = _fit(lightning, UnicornModule(module, stage, seed), batches, record)
+    named = {f"{stage.name}/{key}": value for key, value in metrics.items()}
+    return StageResult(model=stage.finish(module).eval(), metrics=named)
+
+
+@rank_zero_only
+def save_model(
+    folder: Path, model: UnicornForConditionalGeneration, tokenizer: "PreTrainedTokenizerFast"
+) -> None:
+    """Save model and tokeniser as Hugging Face does, the folder whole or not at all."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    for old in (partial, folder):
+        shutil.rmtree(old, ignore_errors=True)
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    partial.rename(folder)
+
+
+def digests(dataset: UnicornDataset, parts: Iterable[Part]) -> dict[str, str]:
+    """What tells the content of a dataset's parts: a checksum over those of their shards."""
+    shards = {part.value: dataset.manifest.parts[part].shards.values() for part in parts}
+    stamps = {part: "".join(shard.stamp.xxh3_128 for shard in made) for part, made in shards.items()}
+    return {part: hashlib.sha256(stamp.encode()).hexdigest() for part, stamp in stamps.items()}
+
+
+def _start_from(
+    previous: StageRecord, common: dict[str, Any], model: UnicornForConditionalGeneration, stage: Stage
+) -> str:
+    """Put what the stage before learned into the model; returns the checksum of it."""
+    if not previous.finished:
+        raise UserError(
+            f"{stage.name} starts from what {stage.follows} learned, and {previous.folder} is not finished. "
+            f"Add {stage.follows} to stages."
+        )
+    previous.require(common)
+    previous.restore(model)
+    return previous.digest()
+
+
+def _fit(
+    trainer: Trainer, module: UnicornModule, data: UnicornDataModule, record: StageRecord
+) -> dict[str, float]:
+    """Train, from the newest checkpoint if there is one, and keep what was learned."""
+    began = time.perf_counter()
+    checkpoint = newest(record.checkpoints)
+    if checkpoint:
+        _log.info("%s: goes on at %s", record.folder.name, checkpoint.stem)
+    with warnings.catch_warnings():
+        # Lightning 2.6 asks of its loaders in a way that torch 2.13 deprecates.
+        warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\)", FutureWarning)
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    losses = {key: value.item() for key, value in trainer.callback_metrics.items() if key.endswith("loss")}
+    metrics = losses | {
+        "samples": len(data.samples),
+        "rejected": data.samples.rejected,
+        "steps": trainer.global_step,
+        "seconds": time.perf_counter() - began,
+    }
+    if trainer.is_global_zero:
+        record.finish(module.model, metrics)
+    trainer.strategy.barrier()
+    return metrics

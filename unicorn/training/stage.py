@@ -1,0 +1,68 @@
+"""The seam of the stages: what a stage is taught, which weights it changes, and by which recipe."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from unicorn.dataset.manifest import Part
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from unicorn.data.conversation import ConversationTokenizer
+    from unicorn.data.samples import Identified
+    from unicorn.dataset.reader import UnicornDataset
+    from unicorn.model.modeling import UnicornForConditionalGeneration
+
+
+@dataclass(kw_only=True)
+class StageSettings:
+    """The recipe that all stages share: AdamW without weight decay, warm-up, then a cosine to zero."""
+
+    batch: int
+    """Conversations in a step, over all devices."""
+    learning_rate: float
+    epochs: int = 1
+    warmup: float = 0.03
+    """Share of the steps in which the learning rate rises."""
+    gradient_clip: float = 1.0
+    """Longest gradient; a longer one is scaled down to it."""
+
+
+class Stage(Protocol):
+    """A stage of training. Stages differ in what is below; everything else is the same for all."""
+
+    name: ClassVar[str]
+    """Its folder in the run."""
+    parts: ClassVar[tuple[Part, ...]]
+    """The parts of the dataset that it reads."""
+    follows: ClassVar[str | None]
+    """The stage whose weights it starts from."""
+
+    @property
+    def settings(self) -> StageSettings:
+        """Its recipe."""
+        ...
+
+    def samples(
+        self, dataset: "UnicornDataset", tokenizer: "ConversationTokenizer"
+    ) -> "Iterable[Identified]":
+        """What it is taught, in row order."""
+        ...
+
+    def prepare(self, model: "UnicornForConditionalGeneration") -> "nn.Module":
+        """The module to train, in which exactly the weights to be trained require a gradient."""
+        ...
+
+    def parameter_groups(self, module: "nn.Module") -> list[dict[str, Any]]:
+        """The weights to be trained, with their learning rates, as an optimiser takes them."""
+        ...
+
+    def finish(self, module: "nn.Module") -> "UnicornForConditionalGeneration":
+        """The plain model again, with what was learned in it."""
+        ...
+
+
+def trainable(module: "nn.Module") -> "dict[str, nn.Parameter]":
+    """The weights that require a gradient, by name; tied ones once."""
+    return {name: weight for name, weight in module.named_parameters() if weight.requires_grad}

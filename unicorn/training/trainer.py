@@ -1,0 +1,75 @@
+"""The Lightning Trainer: devices, precision, strategy; what it would say on the console is left unsaid."""
+
+import logging
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+    from lightning.pytorch.loggers import Logger
+
+    from unicorn.training.stage import Stage
+
+
+class Precision(StrEnum):
+    """The type that is computed in; with `bf16_mixed` the trained weights stay float32."""
+
+    float32 = "float32"
+    bf16_mixed = "bf16_mixed"
+    bf16 = "bf16"
+
+
+LIGHTNING_PRECISION = {
+    Precision.float32: "32-true",
+    Precision.bf16_mixed: "bf16-mixed",
+    Precision.bf16: "bf16-true",
+}
+
+
+@dataclass(kw_only=True)
+class TrainerSettings:
+    """Where and how fast to train; like the data settings, none of it changes what is learned."""
+
+    accelerator: str = "auto"
+    devices: int = 1
+    """Devices of each node; -1 for all there are."""
+    nodes: int = 1
+    strategy: str = "auto"
+    precision: Precision = Precision.float32
+    checkpoint_every: int = 200
+    """Steps between two checkpoints."""
+    log_every: int = 1
+    """Steps between two rows of `metrics.csv`."""
+
+    def build(self, stage: "Stage", folder: Path, loggers: "list[Logger]") -> "Trainer":
+        """The trainer of one stage, whose checkpoints lie in `folder`."""
+        from lightning.pytorch import Trainer
+
+        from unicorn.training.checkpoint import AtomicCheckpointIO, Checkpoints
+        from unicorn.training.progress import ProgressDisplay
+
+        for name in ("lightning.pytorch", "lightning.fabric"):
+            logging.getLogger(name).setLevel(logging.WARNING)  # its tips and its list of devices
+        return Trainer(
+            accelerator=self.accelerator,
+            devices=self.devices,
+            num_nodes=self.nodes,
+            strategy=self.strategy,
+            precision=cast("Any", LIGHTNING_PRECISION[self.precision]),
+            max_epochs=stage.settings.epochs,
+            logger=loggers,
+            log_every_n_steps=self.log_every,
+            callbacks=[
+                Checkpoints(folder, self.checkpoint_every),
+                ProgressDisplay(stage.name, stage.settings.epochs),
+            ],
+            plugins=[AtomicCheckpointIO()],
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=folder.parent,
+        )

@@ -1,0 +1,49 @@
+"""C3, "Connect, Collapse, Corrupt": mean shift, and noise, so that a region counts, not a point."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from unicorn.transfer.centring import MeanCentring
+from unicorn.transfer.fitted import FittedTransfer
+from unicorn.transfer.geometry import centred, gaussian, unit
+from unicorn.transfer.statistics import Statistics
+from unicorn.transfer.transfer import ImageCentring, NoiseKey
+
+
+@dataclass(kw_only=True)
+class C3Settings:
+    """`variance` is that of the noise in each dimension; the default is the paper's."""
+
+    variance: float = 0.016
+
+    def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "C3":
+        """The transfer of a training split, of which the statistics tell all."""
+        return C3(
+            space=statistics.space,
+            normalised=statistics.normalised,
+            text_mean=statistics.mean.astype(np.float32),
+            variance=self.variance,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class C3(FittedTransfer):
+    """Text: n(u - mean(U) + sqrt(variance) eps), eps ~ N(0, I). Image: n(v - mean(V)). arXiv 2401.08567."""
+
+    text_mean: Float32[np.ndarray, " d"]
+    variance: float
+
+    def text(
+        self, vectors: Float[np.ndarray, "n d"], domains: Iterable[str] | None, noise: NoiseKey
+    ) -> Float32[np.ndarray, "n d"]:
+        """n(u - mean(U) + sqrt(variance) eps)."""
+        shifted = centred(vectors, self.text_mean)
+        return unit(shifted + sqrt(self.variance) * gaussian(noise, shifted.shape[1]))
+
+    def image_centring(self, calibration: Statistics | None = None) -> ImageCentring:
+        """n(v - mean(V)), without noise."""
+        return MeanCentring(self.space, self.normalised, calibration)

@@ -1,0 +1,43 @@
+"""Mean shift, the transfer of Unicorn: the gap between the modalities is taken as constant, and removed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from unicorn.transfer.centring import MeanCentring
+from unicorn.transfer.fitted import FittedTransfer
+from unicorn.transfer.geometry import centred, unit
+from unicorn.transfer.statistics import Statistics
+from unicorn.transfer.transfer import ImageCentring, NoiseKey
+
+
+@dataclass(kw_only=True)
+class MeanShiftSettings:
+    """There is nothing to set: the mean is that of the training captions."""
+
+    def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "MeanShift":
+        """The transfer of a training split, of which the statistics tell all."""
+        return MeanShift(
+            space=statistics.space,
+            normalised=statistics.normalised,
+            text_mean=statistics.mean.astype(np.float32),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MeanShift(FittedTransfer):
+    """Text: n(u - mean(U)). Image: n(v - mean(V)). With n(x) = x / |x|; arXiv 2503.22655v2, stage 3."""
+
+    text_mean: Float32[np.ndarray, " d"]
+
+    def text(
+        self, vectors: Float[np.ndarray, "n d"], domains: Iterable[str] | None, noise: NoiseKey
+    ) -> Float32[np.ndarray, "n d"]:
+        """n(u - mean(U))."""
+        return unit(centred(vectors, self.text_mean))
+
+    def image_centring(self, calibration: Statistics | None = None) -> ImageCentring:
+        """n(v - mean(V))."""
+        return MeanCentring(self.space, self.normalised, calibration)

@@ -1,0 +1,81 @@
+"""ReAlign: text vectors are given the mean and the spread of image vectors, which stay as they are."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from unicorn.errors import UserError
+from unicorn.transfer.centring import NoCentring
+from unicorn.transfer.fitted import FittedTransfer
+from unicorn.transfer.geometry import centred, unit
+from unicorn.transfer.statistics import Statistics
+from unicorn.transfer.transfer import ImageCentring, NoiseKey
+
+
+@dataclass(kw_only=True)
+class ReAlignSettings:
+    """`image_statistics` is a folder of statistics of unpaired images; those of 10,000 are enough."""
+
+    image_statistics: str | None = None
+
+    def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "ReAlign":
+        """The transfer of a training split, in one pass over its vectors.
+
+        Raises UserError if there are no image statistics, or they are of another space or normalisation.
+        """
+        if self.image_statistics is None:
+            raise UserError(
+                "transfer=realign needs statistics of images: set transfer.image_statistics to a folder of "
+                "them, which `python evaluate.py task=statistics` makes."
+            )
+        images = Statistics.load(Path(self.image_statistics))
+        images.require(statistics.space, statistics.normalised)
+        text_mean, image_mean = statistics.mean.astype(np.float32), images.mean.astype(np.float32)
+        scale = sqrt(images.trace / statistics.trace)
+        anchored = ((anchor(chunk, text_mean, image_mean, scale), None) for chunk in chunks)
+        return ReAlign(
+            space=statistics.space,
+            normalised=statistics.normalised,
+            text_mean=text_mean,
+            image_mean=image_mean,
+            scale=scale,
+            anchored_mean=Statistics.from_chunks(statistics.space, anchored).mean.astype(np.float32),
+        )
+
+
+def anchor(
+    vectors: Float[np.ndarray, "n d"],
+    text_mean: Float32[np.ndarray, " d"],
+    image_mean: Float32[np.ndarray, " d"],
+    scale: float,
+) -> Float32[np.ndarray, "n d"]:
+    """Anchored at the image mean, with the spread of images: n(mean(V) + s (u - mean(U)))."""
+    return unit(image_mean + scale * centred(vectors, text_mean))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReAlign(FittedTransfer):
+    """Text: n(x' - mean(x') + mean(V)). Image: v. arXiv 2602.07026, section 4.
+
+    Here x' = n(mean(V) + s (u - mean(U))), and s = sqrt(trace(V) / trace(U)).
+    """
+
+    text_mean: Float32[np.ndarray, " d"]
+    image_mean: Float32[np.ndarray, " d"]
+    scale: float
+    anchored_mean: Float32[np.ndarray, " d"]
+
+    def text(
+        self, vectors: Float[np.ndarray, "n d"], domains: Iterable[str] | None, noise: NoiseKey
+    ) -> Float32[np.ndarray, "n d"]:
+        """n(x' - mean(x') + mean(V)): projecting onto the sphere moved the mean, and this puts it back."""
+        anchored = anchor(vectors, self.text_mean, self.image_mean, self.scale)
+        return unit(centred(anchored, self.anchored_mean) + self.image_mean)
+
+    def image_centring(self, calibration: Statistics | None = None) -> ImageCentring:
+        """Images stay as they are."""
+        return NoCentring()

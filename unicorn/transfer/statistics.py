@@ -1,0 +1,150 @@
+"""Mean, trace and per-domain means of a set of vectors, gathered in one pass and mergeable."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import orjson
+from jaxtyping import Float, Float64
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from unicorn.errors import UserError
+from unicorn.files import replacing
+
+# A unit vector that went through float16 has a norm within this of one.
+UNIT_NORM_TOLERANCE = 1e-2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Statistics:
+    """Moments of `count` vectors of one embedding space; `normalised` says whether all had unit norm.
+
+    `trace` is the mean squared distance to the mean, which is the trace of the covariance. The dictionaries
+    are keyed by domain, in sorted order, and empty where the vectors came without domains.
+    """
+
+    space: str
+    normalised: bool
+    count: int
+    mean: Float64[np.ndarray, " d"]
+    trace: float
+    domain_count: dict[str, int]
+    domain_mean: dict[str, Float64[np.ndarray, " d"]]
+
+    @classmethod
+    def of(cls, space: str, vectors: Float[np.ndarray, "n d"], domains: Sequence[str] | None = None) -> Self:
+        """The statistics of one non-empty chunk. Raises UserError if a vector is not finite."""
+        vectors = vectors.astype(np.float32, copy=False)
+        squared_norms = np.einsum("nd,nd->n", vectors, vectors)
+        if not np.isfinite(squared_norms).all():
+            row = int(np.flatnonzero(~np.isfinite(squared_norms))[0])
+            raise UserError(f"row {row} of {len(vectors)} vectors of {space} has a NaN or an infinity.")
+        mean = vectors.mean(axis=0)
+        centred = vectors - mean
+        labels = np.asarray(domains or ())
+        names = sorted(set(domains or ()))
+        return cls(
+            space=space,
+            normalised=bool((np.abs(np.sqrt(squared_norms) - 1) < UNIT_NORM_TOLERANCE).all()),
+            count=len(vectors),
+            mean=mean.astype(np.float64),
+            trace=float(np.einsum("nd,nd->n", centred, centred).mean(dtype=np.float64)),
+            domain_count={name: int((labels == name).sum()) for name in names},
+            domain_mean={name: vectors[labels == name].mean(axis=0).astype(np.float64) for name in names},
+        )
+
+    @classmethod
+    def from_chunks(
+        cls, space: str, chunks: Iterable[tuple[Float[np.ndarray, "n d"], Sequence[str] | None]]
+    ) -> Self:
+        """The statistics of non-empty chunks, each with its rows' domains; float32 within, float64 across.
+
+        Raises UserError if there is no chunk, or a vector is not finite.
+        """
+        parts = (cls.of(space, vectors, domains) for vectors, domains in chunks)
+        first = next(parts, None)
+        if first is None:
+            raise UserError(f"there are no vectors of {space} to take the mean of.")
+        return reduce(cls.merge, parts, first)
+
+    def merge(self, other: Self) -> Self:
+        """The statistics of both sets together (Chan, Golub & LeVeque, 1979).
+
+        Raises UserError if the two are of different spaces or normalisations.
+        """
+        self.require(other.space, other.normalised)
+        count = self.count + other.count
+        share = other.count / count
+        gap = other.mean - self.mean
+        domain_count = {
+            domain: self.domain_count.get(domain, 0) + other.domain_count.get(domain, 0)
+            for domain in sorted(self.domain_count | other.domain_count)
+        }
+        return type(self)(
+            space=self.space,
+            normalised=self.normalised,
+            count=count,
+            mean=self.mean + share * gap,
+            trace=(1 - share) * self.trace + share * other.trace + share * (1 - share) * float(gap @ gap),
+            domain_count=domain_count,
+            domain_mean={
+                domain: (self._domain_sum(domain) + other._domain_sum(domain)) / total
+                for domain, total in domain_count.items()
+            },
+        )
+
+    def _domain_sum(self, domain: str) -> Float64[np.ndarray, " d"]:
+        if domain not in self.domain_count:
+            return np.zeros_like(self.mean)
+        return self.domain_mean[domain] * self.domain_count[domain]
+
+    def require(self, space: str, normalised: bool) -> None:
+        """Raises UserError, naming both, if these are statistics of another space or normalisation."""
+        if (self.space, self.normalised) != (space, normalised):
+            raise UserError(
+                f"vectors of {_describe(self.space, self.normalised)} do not mix with those of "
+                f"{_describe(space, normalised)}. Make both with one encoder."
+            )
+
+    def save(self, folder: Path) -> None:
+        """Write `statistics.safetensors` (the means) and `statistics.json` (the rest) into `folder`."""
+        tensors = {
+            "mean": self.mean,
+            "domain_mean": np.array([*self.domain_mean.values()]).reshape(-1, len(self.mean)),
+        }
+        description = {
+            "space": self.space,
+            "normalised": self.normalised,
+            "count": self.count,
+            "trace": self.trace,
+            "domain_count": self.domain_count,
+        }
+        with replacing(folder / "statistics.safetensors") as path:
+            path.write_bytes(save(tensors))
+        with replacing(folder / "statistics.json") as path:
+            path.write_bytes(orjson.dumps(description, option=orjson.OPT_INDENT_2))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What `save` wrote into `folder`. Raises UserError if it is not there, or not readable."""
+        try:
+            tensors = load_file(folder / "statistics.safetensors")
+            description = orjson.loads((folder / "statistics.json").read_bytes())
+            means = zip(description["domain_count"], tensors["domain_mean"], strict=True)
+            return cls(**description, mean=tensors["mean"], domain_mean=dict(means))
+        except FileNotFoundError as error:
+            raise UserError(
+                f"no statistics at {folder}: it holds no statistics.safetensors and .json."
+            ) from error
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"the statistics in {folder} cannot be read ({error}). Make them again."
+            ) from error
+
+
+def _describe(space: str, normalised: bool) -> str:
+    return f"{space} ({'unit norm' if normalised else 'any norm'})"
