@@ -39,7 +39,7 @@ GROUPS = [item.name for item in fields(Config)][6:-1]
 
 
 def composed(**changes: object) -> DictConfig:
-    root = dict(seed=0, name="toy", dataset="data", run="outputs/${name}", out=None, stages=None)
+    root = {"seed": 0, "name": "toy", "dataset": "data", "run": "outputs/${name}", "out": None, "stages": None}
     return OmegaConf.create(root | {group: {"kind": TOY} for group in GROUPS} | changes)
 
 
@@ -85,7 +85,7 @@ def test_a_saved_configuration_reads_back(tmp_path: Path) -> None:
 
 
 def test_a_missing_configuration_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no configuration at .*config.yaml"):
+    with pytest.raises(UserError, match=r"no configuration at .*config\.yaml"):
         load_config(tmp_path / "config.yaml")
 
 
@@ -93,5 +93,5 @@ def test_stages_come_in_the_order_of_the_pipeline() -> None:
     config = to_config(composed(stages=["tune", "align"]))
     assert config.chosen_stages(("align", "tune")) == ["align", "tune"]
     config.stages = ["algin"]
-    with pytest.raises(UserError, match="unknown stage 'algin'.*align, tune"):
+    with pytest.raises(UserError, match=r"unknown stage 'algin'.*align, tune"):
         config.chosen_stages(("align", "tune"))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import unicorn.files
 from unicorn.errors import UserError
 from unicorn.files import replacing
 
@@ -21,9 +22,14 @@ def test_a_file_appears_with_its_folder_when_the_block_ends(tmp_path: Path):
 def test_a_block_that_fails_leaves_the_file_as_it_was(tmp_path: Path, error: type[BaseException]):
     path = tmp_path / "file"
     path.write_text("before")
-    with pytest.raises(error), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise error
+
+    def fail_halfway() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        fail_halfway()
     assert path.read_text() == "before"
     assert [*tmp_path.iterdir()] == [path]
 
@@ -39,3 +45,13 @@ def test_a_full_device_is_one_line_that_names_the_file(tmp_path: Path):
         full.write_text("more")
     assert path.read_text() == "before"
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_the_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path, synced = tmp_path / "file", list[tuple[str, bool]]()
+    monkeypatch.setattr(unicorn.files, "sync", lambda waited: synced.append((waited.name, path.exists())))
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+    assert synced == [("file.partial", False), (tmp_path.name, True)]

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,9 +31,11 @@ class TypedConfigSource(FileConfigSource):
 
     @staticmethod
     def scheme() -> str:
+        """What a search path begins with to be read by this class."""
         return "typed"
 
     def load_config(self, config_path: str) -> ConfigResult:
+        """The file, typed."""
         result = super().load_config(config_path)
         if isinstance(result.config, DictConfig):
             result.config = typed(result.config)
@@ -43,6 +46,7 @@ class TypedSearchPath(SearchPathPlugin):
     """Has the main configuration folder read through `TypedConfigSource`."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Change the scheme of the folder that `run` names."""
         for element in search_path.get_path():
             if element.provider == "main":
                 element.path = f"{TypedConfigSource.scheme()}://{element.path}"
@@ -58,6 +62,8 @@ def run(script: Callable[[Config], None]) -> None:
         return
     # Hydra's own report of an error is many lines long and ends with code 1; this makes it raise instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    if not sys.stderr.isatty():  # a loading bar in a log is noise
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     plugins = Plugins.instance()
     plugins.register(TypedConfigSource)
     plugins.register(TypedSearchPath)
@@ -80,21 +86,35 @@ def run(script: Callable[[Config], None]) -> None:
 
 
 def help_page(script: Callable[[Config], None]) -> str:
-    """What can be chosen and how: the first comment line of every choice of every group, and the root keys."""
+    """What can be chosen and how: the root keys, and every choice of every group with its first comment line."""
     name = Path(sys.argv[0]).name
-    lines = [(script.__doc__ or "").strip(), "", f"usage: python {name} [group=choice] [key=value] [-m for a sweep]", ""]
-    lines += ["Keys and their defaults:"]
-    root = (CONF / "config.yaml").read_text().split("# Keys\n")[1].split("\n\n")[0]
-    lines += [f"  {line}" for line in root.splitlines()]
-    lines += ["", "Groups and their choices (defaults marked *):"]
-    defaults = (CONF / "config.yaml").read_text()
-    for group in sorted(path for path in CONF.iterdir() if path.is_dir()):
-        for choice in sorted(group.glob("*.yaml")):
-            mark = "*" if f"  - {group.name}: {choice.stem}\n" in defaults else " "
-            summary = next((line[2:] for line in choice.read_text().splitlines() if line.startswith("# ") and "@" not in line), "")
-            lines.append(f"  {f'{group.name}={choice.stem}':28}{mark} {summary}")
-    lines += ["", f"python {name} --cfg job prints every key with its value; group.key=value changes one."]
-    return "\n".join(lines)
+    root = (CONF / "config.yaml").read_text()
+    keys = root.split("# Keys\n")[1].split("\n\n")[0].splitlines()
+    choices = [
+        f"{f'{path.parent.name}={path.stem}':24}{'*' if _is_default(path, root) else ' '} {_summary(path)}"
+        for path in sorted(CONF.glob("*/*.yaml"))
+    ]
+    return "\n".join(
+        [
+            (script.__doc__ or "").strip(),
+            f"\nusage: python {name} [group=choice] [key=value] [-m for a sweep]",
+            "\nKeys and their defaults:",
+            *(f"  {line}" for line in keys),
+            "\nGroups and their choices (defaults marked *):",
+            *(f"  {line}" for line in choices),
+            f"\npython {name} --cfg job prints every key with its value; group.key=value changes one.",
+        ]
+    )
+
+
+def _is_default(path: Path, root: str) -> bool:
+    default = re.search(rf"^  - {path.parent.name}: (.*)$", root, re.MULTILINE)
+    return default is not None and path.stem in re.findall(r"\w+", default[1])
+
+
+def _summary(path: Path) -> str:
+    """The first comment of a YAML file that is no `# @package` line."""
+    return next(line[2:] for line in path.read_text().splitlines() if re.match("# [^@]", line))
 
 
 def _exit(line: str, *, code: int) -> NoReturn:
@@ -118,7 +138,7 @@ def _one_line(error: Exception) -> str:
         return f"unknown choice {group}={choice}. Choose from {', '.join(choices)}."
     cause = error
     while not isinstance(cause, OmegaConfBaseException) and (deeper := cause.__cause__ or cause.__context__):
-        cause = cast(Exception, deeper)
+        cause = cast("Exception", deeper)
     if isinstance(cause, (ConfigKeyError, ConfigAttributeError)) and isinstance(cause.parent_node, DictConfig):
         parent = str(cause.full_key or cause.key).removesuffix(str(cause.key))
         return unknown_key(parent, str(cause.key), [str(key) for key in cause.parent_node if key != "hydra"])

@@ -71,7 +71,7 @@ def typed(node: DictConfig) -> DictConfig:
     """`node`, typed by its `kind` and filled with the defaults; the same for a file's children with a `kind`."""
     if KIND in node:
         differences = OmegaConf.create({key: value for key, value in node.items_ex(resolve=False) if key != KIND})
-        return cast(DictConfig, OmegaConf.merge(OmegaConf.structured(settings_class(node[KIND])), differences))
+        return cast("DictConfig", OmegaConf.merge(OmegaConf.structured(settings_class(node[KIND])), differences))
     for key, child in list(node.items_ex(resolve=False)):
         if isinstance(child, DictConfig) and KIND in child:
             node[key] = typed(child)
@@ -86,8 +86,9 @@ def to_config(composed: DictConfig) -> Config:
     for path, key, choices in _unknown_keys(composed, known | set(tasks)):
         raise UserError(unknown_key(path, key, choices))
     try:
-        root = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.masked_copy(composed, sorted(known & set(composed))))
-        config = cast(Config, OmegaConf.to_object(root))
+        root = OmegaConf.masked_copy(composed, sorted(known & set(composed)))
+        root = OmegaConf.merge(OmegaConf.structured(Config), root)
+        config = cast("Config", OmegaConf.to_object(root))
         config.tasks = {name: OmegaConf.to_object(composed[name]) for name in tasks}
     except OmegaConfBaseException as error:
         raise UserError(describe(error)) from error
@@ -109,7 +110,7 @@ def document(config: Config) -> dict[str, Any]:
 def load_config(path: Path) -> Config:
     """The configuration that `save_config` wrote. Raises UserError naming the file."""
     try:
-        return to_config(cast(DictConfig, OmegaConf.load(path)))
+        return to_config(cast("DictConfig", OmegaConf.load(path)))
     except FileNotFoundError as error:
         raise UserError(f"no configuration at {path}. Name a run folder that train.py made.") from error
 
@@ -147,5 +148,5 @@ def plain(value: Any) -> Any:
     if not is_dataclass(value):
         return value
     kind = type(value)
-    values = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(value), enum_to_str=True))
+    values = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.structured(value), enum_to_str=True))
     return {KIND: f"{kind.__module__}.{kind.__qualname__}"} | values

@@ -41,6 +41,4 @@ def sync(path: Path) -> None:
 def cannot_write(path: Path, error: OSError) -> UserError:
     """The one line for a write that the system refused."""
     reason = os.strerror(error.errno) if error.errno else str(error)
-    return UserError(
-        f"cannot write {path}: {reason}. Make room or choose another folder; what was there is kept."
-    )
+    return UserError(f"cannot write {path}: {reason}. Make room or choose another folder; what was there is kept.")

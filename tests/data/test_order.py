@@ -25,9 +25,7 @@ def test_an_epoch_holds_every_sample_once(samples: int, batch: int, seed: int, e
 
 
 @given(samples=counts, batch=batches, seed=st.integers(0, 2**32), step=st.integers(0, 1000))
-def test_a_step_depends_on_nothing_that_was_asked_before(
-    samples: int, batch: int, seed: int, step: int
-) -> None:
+def test_a_step_depends_on_nothing_that_was_asked_before(samples: int, batch: int, seed: int, step: int) -> None:
     order = Order(samples=samples, batch=batch, seed=seed)
     once = order.step(step)
     order.step(step + 5 * order.steps_per_epoch)

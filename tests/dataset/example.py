@@ -40,10 +40,7 @@ def captions(block: int) -> list[Caption]:
 
 def rejects(block: int) -> list[Reject]:
     numbers = [block * BLOCK_SIZE, block * BLOCK_SIZE + 10]
-    return [
-        Reject(id=f"scene/{n:04d}", stage="captions", reason="refused", attempts=3, answer="No.")
-        for n in numbers
-    ]
+    return [Reject(id=f"scene/{n:04d}", stage="captions", reason="refused", attempts=3, answer="No.") for n in numbers]
 
 
 def instruction(caption: Caption) -> Instruction:

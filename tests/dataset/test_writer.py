@@ -59,6 +59,16 @@ def test_rejects_are_counted_over_all_runs(folder: Path):
     assert (folder / "rejects" / "captions-00001.jsonl").read_text().count('"reason":"refused"') == 2
 
 
+def test_a_journal_goes_when_its_block_is_written(tmp_path: Path):
+    with DatasetWriter(tmp_path) as writer:
+        part = writer.captions({})
+        with closing(part.journal(0)) as journal:
+            journal.append([{"seed": 1}])
+        assert [*tmp_path.glob("captions/*.journal.jsonl")]
+        part.write(0, example.captions(0))
+        assert not [*tmp_path.glob("captions/*.journal.jsonl")]
+
+
 def test_writing_again_changes_nothing(folder: Path):
     before = example.contents(folder)
     example.write(folder)
@@ -130,9 +140,7 @@ def require_readable(folder: Path) -> None:
         ("embeddings/statistics.safetensors", "embeddings"),
     ],
 )
-def test_a_full_disk_is_one_line_that_names_the_file(
-    finished: Path, tmp_path: Path, file: str, begun: str | None
-):
+def test_a_full_disk_is_one_line_that_names_the_file(finished: Path, tmp_path: Path, file: str, begun: str | None):
     """The system's own full device lies where the file is written; its part has been begun."""
     folder = tmp_path / "example"
     with DatasetWriter(folder, example.BLOCK_SIZE) as writer:
@@ -178,9 +186,7 @@ def test_a_part_made_otherwise_is_refused_with_the_keys_that_differ(folder: Path
         "model": "large",
     }
     with DatasetWriter(folder, example.BLOCK_SIZE) as writer:
-        with pytest.raises(
-            UserError, match=r"model was None and is 'large'; prompt\.version was 'v1' and is 'v2'"
-        ):
+        with pytest.raises(UserError, match=r"model was None and is 'large'; prompt\.version was 'v1' and is 'v2'"):
             writer.captions(changed)
         with pytest.raises(UserError, match=r"space was 'example/8' and is 'other'"):
             writer.embeddings("other", example.made_by("embeddings"))
@@ -233,9 +239,7 @@ def test_vectors_must_be_those_of_the_captions(tmp_path: Path):
         example.write_captions(writer)
         ids = [caption.id for caption in example.captions(0)]
         part = writer.embeddings(example.SPACE, {})
-        with pytest.raises(
-            UserError, match=r"not, row by row, those of the captions in .*captions-00000\.parquet"
-        ):
+        with pytest.raises(UserError, match=r"not, row by row, those of the captions in .*captions-00000\.parquet"):
             part.write(0, Embeddings(ids=ids[::-1], vectors=example.vectors(0)))
         for value in (np.nan, np.inf, 1e6):  # the last is not finite in float16
             bad = example.vectors(0).astype(np.float32)
@@ -243,6 +247,24 @@ def test_vectors_must_be_those_of_the_captions(tmp_path: Path):
             with pytest.raises(UserError, match=f"row 5, the vector of caption {ids[5]}, is not finite"):
                 part.write(0, Embeddings(ids=ids, vectors=bad))
         assert part.blocks == []
+
+
+def test_a_block_of_which_all_was_rejected_is_an_empty_shard(tmp_path: Path):
+    with DatasetWriter(tmp_path, example.BLOCK_SIZE) as writer:
+        captions = writer.captions({})
+        vectors = writer.embeddings(example.SPACE, {})
+        for block in range(3):
+            kept = [] if block == 1 else example.captions(block)
+            captions.write(block, kept, example.rejects(block))
+            ids = [caption.id for caption in kept]
+            vectors.write(block, Embeddings(ids=ids, vectors=example.vectors(block)[: len(ids)]))
+        captions.complete(3)
+        vectors.complete(3)
+    dataset = UnicornDataset.open(tmp_path)
+    assert list(dataset.captions()) == example.captions(0) + example.captions(2)
+    first = len(example.captions(0))
+    np.testing.assert_array_equal(dataset.vectors(np.array([first]))[0], example.vectors(2)[0])
+    assert dataset.domains(np.array([first])) == [example.captions(2)[0].domain]
 
 
 def test_a_folder_that_lost_its_manifest_is_not_written_over(folder: Path):

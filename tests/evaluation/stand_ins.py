@@ -102,14 +102,10 @@ class Centred:
 class CentringTransfer:
     """Subtracts the mean on both sides."""
 
-    def __init__(
-        self, change: Callable[[Float[np.ndarray, "n d"]], Float[np.ndarray, "n d"]] | None = None
-    ) -> None:
+    def __init__(self, change: Callable[[Float[np.ndarray, "n d"]], Float[np.ndarray, "n d"]] | None = None) -> None:
         self.change = change or (lambda vectors: vectors - vectors.mean(axis=0))
 
-    def text(
-        self, vectors: Float[np.ndarray, "n d"], domains: object, noise: NoiseKey
-    ) -> Float[np.ndarray, "n d"]:
+    def text(self, vectors: Float[np.ndarray, "n d"], domains: object, noise: NoiseKey) -> Float[np.ndarray, "n d"]:
         return self.change(vectors)
 
     def image_centring(self, calibration: Statistics | None = None) -> ImageCentring:

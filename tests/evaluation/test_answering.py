@@ -17,9 +17,7 @@ QUESTIONS = [
 ]
 
 
-def _step_by_step(
-    model: UnicornForConditionalGeneration, question: str, vector: np.ndarray, tokens: int
-) -> str:
+def _step_by_step(model: UnicornForConditionalGeneration, question: str, vector: np.ndarray, tokens: int) -> str:
     """The greedy answer without batch, padding or cache."""
     prompt = f"user <image> <image> {question} <eos> assistant"
     ids = [WORDS.index(word) if word in WORDS else WORDS.index("?") for word in prompt.split()]
@@ -43,9 +41,8 @@ def test_answers_do_not_depend_on_the_batch(batch_size: int) -> None:
     vectors = rng.normal(size=(len(questions), 3)).astype(np.float32) * 3
     answerer = ModelAnswerer(*tiny_model(), batch_size=batch_size, max_new_tokens=5)
     answers = answerer.answer(questions, vectors)
-    expected = [
-        _step_by_step(question, vector, 5) for question, vector in zip(questions, vectors, strict=True)
-    ]
+    model, _ = tiny_model()
+    expected = [_step_by_step(model, question, vector, 5) for question, vector in zip(questions, vectors, strict=True)]
     assert answers == expected
     assert len(set(answers)) > 3  # the question and the vector matter
 

@@ -21,9 +21,7 @@ def findings() -> Findings:
 
 
 def _run(benchmark: Benchmark, seed: int = 0) -> Findings:
-    return run_benchmark(
-        benchmark, SeeingAnswerer(), ColourTower(), Centred(), name="colours", seed=seed, samples=4
-    )
+    return run_benchmark(benchmark, SeeingAnswerer(), ColourTower(), Centred(), name="colours", seed=seed, samples=4)
 
 
 def test_who_sees_is_right_and_who_does_not_is_as_right_as_a_guess(findings: Findings) -> None:
@@ -41,9 +39,7 @@ def test_blind_is_the_better_of_two() -> None:
         def answer(self, questions: object, vectors: np.ndarray) -> list[str]:
             return ["no"] * len(vectors)
 
-    found = run_benchmark(
-        ColourBenchmark(), Stubborn(), ColourTower(), Centred(), name="c", seed=0, samples=1
-    ).metrics
+    found = run_benchmark(ColourBenchmark(), Stubborn(), ColourTower(), Centred(), name="c", seed=0, samples=1).metrics
     assert (found["baseline/zero/name"], found["baseline/zero"]) == (0, pytest.approx(1 / 3))
     assert (found["baseline/blind/name"], found["baseline/blind"]) == (
         pytest.approx(1 / 3),
@@ -51,9 +47,7 @@ def test_blind_is_the_better_of_two() -> None:
     )
 
 
-def test_every_prediction_is_kept_and_the_numbers_follow_from_them(
-    findings: Findings, tmp_path: Path
-) -> None:
+def test_every_prediction_is_kept_and_the_numbers_follow_from_them(findings: Findings, tmp_path: Path) -> None:
     findings.save(tmp_path)
     rows = pq.read_table(tmp_path / "predictions.parquet").to_pylist()
     assert [row["id"] for row in rows] == [example.id for example in ColourBenchmark().examples()]
@@ -98,9 +92,7 @@ def test_two_runs_agree_to_the_byte(tmp_path: Path) -> None:
     for folder in ("first", "second"):
         _run(ColourBenchmark(), seed=3).save(tmp_path / folder)
     for first in (path for path in (tmp_path / "first").rglob("*") if path.is_file()):
-        assert (
-            first.read_bytes() == (tmp_path / "second" / first.relative_to(tmp_path / "first")).read_bytes()
-        )
+        assert first.read_bytes() == (tmp_path / "second" / first.relative_to(tmp_path / "first")).read_bytes()
 
 
 def test_the_page_shows_samples_of_every_type(findings: Findings, tmp_path: Path) -> None:
@@ -115,9 +107,7 @@ def test_the_page_shows_samples_of_every_type(findings: Findings, tmp_path: Path
 
 def test_tasks_share_one_metrics_file() -> None:
     first, second = ({"accuracy": value, f"own{value}": value} for value in (0.25, 0.5))
-    merged = merge_metrics(
-        {"a": Findings(metrics=first, sections=()), "b": Findings(metrics=second, sections=())}
-    )
+    merged = merge_metrics({"a": Findings(metrics=first, sections=()), "b": Findings(metrics=second, sections=())})
     assert merged == {"a/accuracy": 0.25, "own0.25": 0.25, "b/accuracy": 0.5, "own0.5": 0.5}
 
 

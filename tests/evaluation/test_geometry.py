@@ -37,6 +37,8 @@ def test_a_gap_can_be_told_and_the_same_cloud_cannot() -> None:
     cloud = np.random.default_rng(1).normal(size=(2000, 4))
     assert separability(cloud, cloud + np.array([6, 0, 0, 0]), seed=0) > 0.99
     assert 0.45 < separability(cloud[:1000], cloud[1000:], seed=0) < 0.55
+    few = np.random.default_rng(2).normal(size=(60, 64))  # so few that any half can be told apart by heart
+    assert separability(few[:30], few[30:], seed=0) < 0.75
 
 
 def test_centring_closes_the_gap(pairs: Pairs) -> None:

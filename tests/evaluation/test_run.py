@@ -60,9 +60,7 @@ def test_no_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("part", "what"), [("model", "model"), ("transfer", "transfer")])
 def test_an_unfinished_run_names_what_is_missing(folder: Path, part: str, what: str) -> None:
     (folder / part).rename(folder / "elsewhere")
-    with pytest.raises(
-        UserError, match=re.escape(f"no {what} at {folder / part}") + ".*run python train.py first"
-    ):
+    with pytest.raises(UserError, match=re.escape(f"no {what} at {folder / part}") + ".*run python train.py first"):
         Run.open(folder)
 
 

@@ -78,18 +78,14 @@ def test_the_loss_is_the_cross_entropy_of_the_supervised_tokens(language_model: 
     expected = -(probabilities[0, 2, 6] + probabilities[0, 4, 8]) / 2
     torch.testing.assert_close(output.loss, expected)
     assert output.logits.shape == (2, model.config.text_config.vocab_size)
-    halved = model(
-        input_ids=ids, image_embeds=torch.ones(1, DIMENSION), labels=labels, num_items_in_batch=4
-    ).loss
+    halved = model(input_ids=ids, image_embeds=torch.ones(1, DIMENSION), labels=labels, num_items_in_batch=4).loss
     torch.testing.assert_close(halved, expected / 2)
 
 
 def test_nothing_supervised_is_a_loss_of_zero_with_gradients_of_zero(language_model: str) -> None:
     model = build(language_model)
     ids = torch.tensor([[model.config.image_token_id]])
-    loss = model(
-        input_ids=ids, image_embeds=torch.zeros(1, DIMENSION), labels=ids * 0 - 100, num_items_in_batch=3
-    ).loss
+    loss = model(input_ids=ids, image_embeds=torch.zeros(1, DIMENSION), labels=ids * 0 - 100, num_items_in_batch=3).loss
     loss.backward()
     assert loss.item() == 0
     assert all(weight.grad is not None and not weight.grad.any() for weight in model.projector.parameters())

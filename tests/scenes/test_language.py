@@ -16,9 +16,7 @@ def agrees(facts: PartialScene, scene: Scene) -> bool:
     """Whether everything read is so in the scene."""
     truth = scene.facts
     return all(getattr(facts, kind) in (None, getattr(truth, kind)) for kind in SCENE_FACTS) and all(
-        any(
-            all(value in (None, getattr(real, kind)) for kind, value in vars(item).items()) for real in scene.objects
-        )
+        any(all(value in (None, getattr(real, kind)) for kind, value in vars(item).items()) for real in scene.objects)
         for item in facts.objects
     )
 
@@ -57,7 +55,9 @@ def test_one_scene_is_said_in_many_ways() -> None:
 
 
 def test_reading_by_hand() -> None:
-    facts = read("a tiny emerald hoop is in the upper left. it is huge. the writing says K 7. the hoop is above the box.")
+    facts = read(
+        "a tiny emerald hoop is in the upper left. it is huge. the writing says K 7. the hoop is above the box."
+    )
     assert facts == PartialScene(
         objects=(PartialObject(shape="ring", colour="green", size="large", position="top left"),), text="K7"
     )

@@ -81,7 +81,8 @@ def truth(question: Question, scene: Scene) -> str:
 
 def plain(question: Question, scene: Scene) -> str:
     """The option that a multiple choice must have right."""
-    assert question.options is not None and len(set(question.options)) == 4
+    assert question.options is not None
+    assert len(set(question.options)) == 4
     about = question.template.removeprefix("multiple_choice/")
     if about.startswith("present "):
         present = {getattr(item, about.removeprefix("present ")) for item in scene.objects}

@@ -118,16 +118,12 @@ def source(tmp_path: Path) -> Path:
 def _caption(key: str) -> Caption:
     rng = keyed_random("test", key)
     scene = sample_scene(rng)
-    return Caption(
-        id=key, text=dense_caption(scene, rng), domain=scene.domain, generator="grammar", prompt_version="1"
-    )
+    return Caption(id=key, text=dense_caption(scene, rng), domain=scene.domain, generator="grammar", prompt_version="1")
 
 
 def _instruction(caption: Caption) -> Instruction:
     messages = Message(role=Role.USER, content="what?"), Message(role=Role.ASSISTANT, content="this")
-    return Instruction(
-        id=f"{caption.id}/0", caption_id=caption.id, task=Task.QUESTION_ANSWERING, messages=messages
-    )
+    return Instruction(id=f"{caption.id}/0", caption_id=caption.id, task=Task.QUESTION_ANSWERING, messages=messages)
 
 
 def test_a_paired_dataset_has_the_same_text_and_the_vectors_of_pictures(source: Path) -> None:

@@ -84,7 +84,7 @@ def save_language_model(folder: Path, tied: bool = True) -> str:
     return str(folder)
 
 
-def make_dataset(folder: Path, count: int = 60, seed: int = 0) -> UnicornDataset:
+def make_dataset(folder: Path, count: int = 64, seed: int = 0) -> UnicornDataset:
     """Captions of one to three things, one conversation each, vectors that say what is in the picture."""
     draw = random.Random(seed)
     kinds = list(itertools.product(COLOURS, THINGS))
@@ -92,7 +92,7 @@ def make_dataset(folder: Path, count: int = 60, seed: int = 0) -> UnicornDataset
     directions = np.random.default_rng(seed).normal(size=(len(kinds), DIMENSION))
     captions = [
         Caption(
-            id=f"c{number:03d}",
+            id=f"n{number:02d}",
             text="the picture shows " + " and ".join(f"a {colour} {thing}" for colour, thing in scene) + " .",
             domain="open",
             generator="test",
@@ -154,7 +154,7 @@ class Training:
         model, tokenizer = self.model()
         metrics: dict[str, float] = {}
         given: dict[str, Any] = {
-            "data": DataSettings(row_length=64, rows_per_pack=2),
+            "data": DataSettings(row_length=64, rows_per_pack=1),
             "trainer": TrainerSettings(accelerator="cpu", checkpoint_every=3),
             "logger": CsvSettings(),
             "seed": 0,
@@ -176,9 +176,9 @@ class Training:
         return metrics
 
     def losses(self, name: str, stage: str) -> dict[int, str]:
-        """The logged loss of every step."""
+        """The logged losses of every step, in training and, at an epoch's end, in validation."""
         rows = read_rows(self.folder / name / stage / "metrics.csv")
-        return {step: row["loss"] for step, row in rows.items()}
+        return {step: f"{row['loss']} {row['validation/loss']}" for step, row in rows.items()}
 
     def weights(self, name: str, stage: str) -> dict[str, torch.Tensor]:
         """What a stage learned."""

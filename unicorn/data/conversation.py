@@ -52,9 +52,7 @@ class ConversationTokenizer:
         UserError where there is no chat template, or one that writes earlier turns anew as later ones come.
         """
         rendered = [self._render_with_answers(self._with_image(messages)) for messages in conversations]
-        encoded = self.tokenizer(
-            [text for text, _ in rendered], add_special_tokens=False, return_offsets_mapping=True
-        )
+        encoded = self.tokenizer([text for text, _ in rendered], add_special_tokens=False, return_offsets_mapping=True)
         samples = zip(encoded["input_ids"], encoded["offset_mapping"], rendered, strict=True)
         return [self._sample(ids, offsets, answers) for ids, offsets, (_, answers) in samples]
 

@@ -65,9 +65,7 @@ class UnicornDataModule(LightningDataModule):
         held_out = np.flatnonzero(~training)
         self.held_out = held_out[shuffled(len(held_out), self.seed, 0)[: self.settings.validation_samples]]
         if not len(self.training):
-            raise UserError(
-                f"no sample of the training split in {self.dataset.path}: synthesise more captions."
-            )
+            raise UserError(f"no sample of the training split in {self.dataset.path}: synthesise more captions.")
         if not len(self.held_out):
             cast("Trainer", self.trainer).limit_val_batches = 0
         self.order = Order(samples=len(self.training), batch=self.batch, seed=self.seed)

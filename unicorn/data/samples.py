@@ -59,9 +59,7 @@ def instruction_samples(dataset: UnicornDataset, tokenizer: ConversationTokenize
             yield Identified(id=instruction.id, caption_id=instruction.caption_id, sample=sample)
 
 
-def write_samples(
-    path: Path, samples: Iterable[Identified], *, row_length: int, placeholders: tuple[int, int]
-) -> None:
+def write_samples(path: Path, samples: Iterable[Identified], *, row_length: int, placeholders: tuple[int, int]) -> None:
     """Write the samples that fit as an Arrow stream, and why the others do not to `rejects.jsonl` beside it.
 
     `placeholders` is the image token's id and how many of it a sample holds. Both files are there whole or

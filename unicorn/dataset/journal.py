@@ -61,7 +61,5 @@ def _parse(path: Path, content: bytes) -> list[dict[str, Any]]:
         try:
             records.append(orjson.loads(line))
         except orjson.JSONDecodeError as error:
-            raise UserError(
-                f"{path}, line {number} is corrupt. Delete the file to redo its block."
-            ) from error
+            raise UserError(f"{path}, line {number} is corrupt. Delete the file to redo its block.") from error
     return records

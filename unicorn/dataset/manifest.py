@@ -64,8 +64,7 @@ class PartManifest:
             made_by=values["made_by"],
             packages=values["packages"],
             shards={
-                block: Shard(**shards[block] | {"stamp": Stamp(**shards[block]["stamp"])})
-                for block in sorted(shards)
+                block: Shard(**shards[block] | {"stamp": Stamp(**shards[block]["stamp"])}) for block in sorted(shards)
             },
             files={name: Stamp(**stamp) for name, stamp in values["files"].items()},
             complete=values["complete"],
@@ -100,9 +99,7 @@ class Manifest:
         if checksum != _checksum(values):
             raise damaged(path, "is corrupt: its checksum is not that of its content")
         if (version := values["schema_version"]) != SCHEMA_VERSION:
-            raise UserError(
-                f"{path} is of schema version {version}, and this Unicorn reads {SCHEMA_VERSION}."
-            )
+            raise UserError(f"{path} is of schema version {version}, and this Unicorn reads {SCHEMA_VERSION}.")
         return cls(
             block_size=values["block_size"],
             parts={Part(name): PartManifest.from_dict(part) for name, part in values["parts"].items()},
@@ -120,9 +117,7 @@ class Manifest:
         """Raises UserError if a part is missing, or was begun and not finished."""
         if part not in self.parts or not self.parts[part].complete:
             state = "unfinished" if part in self.parts else "missing"
-            raise UserError(
-                f"the {part} of {folder} are {state}: run `python synthesize.py dataset={folder}`."
-            )
+            raise UserError(f"the {part} of {folder} are {state}: run `python synthesize.py dataset={folder}`.")
 
     def check(self, folder: Path, part: Part, checksums: bool) -> None:
         """Check that the files of a part are there, of their size, and made from the captions that are there.

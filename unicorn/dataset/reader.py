@@ -52,9 +52,7 @@ class UnicornDataset:
         try:
             manifest = Manifest.load(path)
         except FileNotFoundError:
-            raise UserError(
-                f"no dataset at {path}: run `python synthesize.py dataset={path}` first."
-            ) from None
+            raise UserError(f"no dataset at {path}: run `python synthesize.py dataset={path}` first.") from None
         for part in (Part.CAPTIONS, Part.EMBEDDINGS):
             manifest.require_complete(path, part)
         for part in manifest.parts:
@@ -108,9 +106,7 @@ class UnicornDataset:
         found = pc.index_in(wanted, value_set=self.ids)  # pyright: ignore[reportAttributeAccessIssue] (made on import)
         if found.null_count:
             first = wanted[found.is_null().index(True).as_py()]
-            raise UserError(
-                f"{found.null_count} ids are of no caption in {self.path}, the first of them {first}."
-            )
+            raise UserError(f"{found.null_count} ids are of no caption in {self.path}, the first of them {first}.")
         return found.to_numpy().astype(np.int64)
 
     def vectors(self, rows: Int64[np.ndarray, " n"]) -> Float32[np.ndarray, "n d"]:
@@ -125,9 +121,7 @@ class UnicornDataset:
             vectors[here] = self._matrices[shard][rows[here] - self._offsets[shard]]
         if (bad := first_not_finite(vectors)) is not None:
             row = int(rows[bad])
-            raise UserError(
-                f"row {row} of {self.path}, the vector of caption {self.ids[row]}, is not finite."
-            )
+            raise UserError(f"row {row} of {self.path}, the vector of caption {self.ids[row]}, is not finite.")
         return vectors
 
     def domains(self, rows: Int64[np.ndarray, " n"]) -> list[str]:
@@ -136,17 +130,14 @@ class UnicornDataset:
 
     @cached_property
     def _domains(self) -> pa.DictionaryArray:
-        shards = [read_column(shard, "domain") for shard in self._shards(Part.CAPTIONS)]
-        return (
-            pa.chunked_array([chunk for shard in shards for chunk in shard.chunks])
-            .combine_chunks()
-            .dictionary_encode()
-        )
+        columns = [read_column(shard, "domain") for shard in self._shards(Part.CAPTIONS)]
+        chunks = [chunk for column in columns for chunk in column.chunks]
+        return pa.chunked_array(chunks, pa.string()).combine_chunks().dictionary_encode()
 
     @cached_property
     def training_mask(self) -> Bool[np.ndarray, " n"]:
         """Which captions are trained on."""
-        return np.array([is_training(name) for chunk in self.ids.chunks for name in chunk.to_pylist()])
+        return np.array([is_training(name) for ids in self.ids.chunks for name in ids.to_pylist()], dtype=bool)
 
     def chunks(self, training_only: bool = True, size: int = 1024) -> "VectorChunks":
         """The raw vectors in row order, `size` at a time; may be iterated again."""

@@ -105,7 +105,7 @@ def map_embeddings(path: Path) -> tuple[pa.Array, Float16[np.ndarray, "n d"]]:
     """Ids and vectors of a shard, memory-mapped: nothing is read before it is used."""
     batch = pa.ipc.open_stream(pa.memory_map(str(path))).read_next_batch()
     column = batch.column("embedding")
-    return batch.column("id"), column.values.to_numpy().reshape(len(column), -1)
+    return batch.column("id"), column.values.to_numpy().reshape(len(column), column.type.list_size)
 
 
 def first_not_finite(vectors: Float[np.ndarray, "n d"]) -> int | None:

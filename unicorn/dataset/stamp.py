@@ -40,6 +40,4 @@ class Stamp:
 
 def damaged(path: Path, what: str) -> UserError:
     """The one line for a file of a dataset that is not as it was written."""
-    return UserError(
-        f"{path} {what}. Restore it from a copy, or delete {path.parent} and synthesize it again."
-    )
+    return UserError(f"{path} {what}. Restore it from a copy, or delete {path.parent} and synthesize it again.")

@@ -68,9 +68,7 @@ class EmbeddingWriter(PartWriter[Embeddings]):
         """As for any part. Raises UserError if the vectors are not, row by row, those of the captions."""
         captions = Part.CAPTIONS.shard(self._dataset, block)
         if read_column(captions, "id").to_pylist() != list(content.ids):
-            raise UserError(
-                f"the vectors for block {block} are not, row by row, those of the captions in {captions}."
-            )
+            raise UserError(f"the vectors for block {block} are not, row by row, those of the captions in {captions}.")
         super().write(block, content, rejects)
 
     def complete(self, blocks: int) -> None:

@@ -56,9 +56,7 @@ def run_benchmark(
         "majority": majority_answers(examples),
     }
     correct = {
-        who: np.array(
-            [benchmark.score(example, answer) for example, answer in zip(examples, given, strict=True)]
-        )
+        who: np.array([benchmark.score(example, answer) for example, answer in zip(examples, given, strict=True)])
         for who, given in answers.items()
     }
     metrics = _metrics(benchmark, examples, correct) | {"questions": len(examples), "pictures": len(vectors)}
@@ -96,19 +94,13 @@ def _metrics(benchmark: Benchmark, examples: Sequence[Example], correct: Scores)
         for key, value in benchmark.aggregate(examples, correct[who]).items():
             if key == "accuracy" or key.startswith("accuracy/"):
                 metrics[f"baseline/{who}{key.removeprefix('accuracy')}"] = value
-    suffixes = [
-        key.removeprefix("accuracy") for key in metrics if key == "accuracy" or key.startswith("accuracy/")
-    ]
+    suffixes = [key.removeprefix("accuracy") for key in metrics if key == "accuracy" or key.startswith("accuracy/")]
     for suffix in suffixes:
-        metrics[f"baseline/blind{suffix}"] = max(
-            metrics[f"baseline/{who}{suffix}"] for who in ("majority", "zero")
-        )
+        metrics[f"baseline/blind{suffix}"] = max(metrics[f"baseline/{who}{suffix}"] for who in ("majority", "zero"))
     return metrics
 
 
-def _predictions(
-    examples: Sequence[Example], answers: Answers, correct: Scores, other: Sequence[str]
-) -> pa.Table:
+def _predictions(examples: Sequence[Example], answers: Answers, correct: Scores, other: Sequence[str]) -> pa.Table:
     columns: dict[str, Sequence[object]] = {
         key: [getattr(example, key) for example in examples]
         for key in ("id", "picture", "type", "template", "prompt", "reference")

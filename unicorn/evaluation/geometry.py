@@ -54,9 +54,7 @@ class Geometry:
         metrics = {"gap_norm": measured["none"][0], "pairs": float(len(pairs.text))}
         for name, values in measured.items():
             metrics |= dict(
-                zip(
-                    (f"gap_norm/{name}", f"paired_cosine/{name}", f"separability/{name}"), values, strict=True
-                )
+                zip((f"gap_norm/{name}", f"paired_cosine/{name}", f"separability/{name}"), values, strict=True)
             )
         section = Section(
             title="Text and images in one space",

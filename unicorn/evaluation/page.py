@@ -26,9 +26,7 @@ def evaluation_report(run: Path, findings: Sequence[Findings], settings: Mapping
             *(section for found in findings for section in found.sections),
             Section(
                 title="Settings",
-                tables=[
-                    DataTable(columns=("key", "value"), rows=[[key, value] for key, value in _flat(settings)])
-                ],
+                tables=[DataTable(columns=("key", "value"), rows=[[key, value] for key, value in _flat(settings)])],
             ),
         ],
     )
@@ -36,9 +34,7 @@ def evaluation_report(run: Path, findings: Sequence[Findings], settings: Mapping
 
 def closing_tables(metrics: Mapping[str, float], places: Mapping[str, Path]) -> list[Table]:
     """For the terminal: accuracy by type beside its baselines, other numbers, and where everything lies."""
-    suffixes = [
-        key.removeprefix("accuracy") for key in metrics if key == "accuracy" or key.startswith("accuracy/")
-    ]
+    suffixes = [key.removeprefix("accuracy") for key in metrics if key == "accuracy" or key.startswith("accuracy/")]
     shown = ("accuracy", "accuracy_low", "accuracy_high", "baseline/blind", "baseline/shuffled")
     rows = [
         [_readable(suffix.lstrip("/")) or "all types", *(metrics[f"{key}{suffix}"] for key in shown)]
@@ -54,9 +50,7 @@ def highlights(metrics: Mapping[str, float]) -> list[Highlight]:
     return [
         Highlight(label="Accuracy", value=f"{metrics['accuracy']:.3f}", detail=interval),
         Highlight(label="Blind", value=f"{metrics['baseline/blind']:.3f}", detail="without the picture"),
-        Highlight(
-            label="Shuffled", value=f"{metrics['baseline/shuffled']:.3f}", detail="about another picture"
-        ),
+        Highlight(label="Shuffled", value=f"{metrics['baseline/shuffled']:.3f}", detail="about another picture"),
         Highlight(
             label="Questions",
             value=f"{metrics['questions']:,.0f}",
@@ -88,11 +82,7 @@ def accuracy_section(name: str, metrics: Mapping[str, float]) -> Section:
             "question template, and the model's answers about a vector of zeros. Shuffled are its answers "
             "about another picture."
         ),
-        figures=[
-            bar_chart(
-                f"{name}_accuracy", "Accuracy with its 95% interval, and the baselines.", bars, "accuracy"
-            )
-        ],
+        figures=[bar_chart(f"{name}_accuracy", "Accuracy with its 95% interval, and the baselines.", bars, "accuracy")],
         tables=[
             DataTable(
                 columns=("type", "accuracy", "95% from", "to", "majority", "zeros", "shuffled"),

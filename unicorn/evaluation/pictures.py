@@ -30,9 +30,7 @@ class EncodedPictures:
     thumbnails: dict[str, bytes]
 
 
-def encode_pictures(
-    pictures: Iterable[Picture], tower: ImageTower, show: Collection[str] = ()
-) -> EncodedPictures:
+def encode_pictures(pictures: Iterable[Picture], tower: ImageTower, show: Collection[str] = ()) -> EncodedPictures:
     """Encode pictures in batches, keeping thumbnails of those whose ids are in `show`."""
     ids: list[str] = []
     vectors: list[Float[np.ndarray, "n d"]] = []
@@ -51,9 +49,7 @@ def encode_pairs(pictures: Iterable[Picture], image_tower: ImageTower, text_towe
     domains: list[str] = []
     for batch in track(_batches(pictures), "pictures and captions"):
         if bare := next((picture.id for picture in batch if not picture.caption), None):
-            raise UserError(
-                f"picture {bare} has no caption: an analysis of pairs needs one for each picture."
-            )
+            raise UserError(f"picture {bare} has no caption: an analysis of pairs needs one for each picture.")
         image.append(image_tower.encode([picture.image for picture in batch]).numpy())
         text.append(text_tower.encode([picture.caption for picture in batch]).numpy())
         domains += [picture.domain for picture in batch]

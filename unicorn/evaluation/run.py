@@ -60,12 +60,10 @@ class Run:
 
         try:
             model = UnicornForConditionalGeneration.from_pretrained(path / MODEL)
-            tokenizer = AutoTokenizer.from_pretrained(path / MODEL)
+            tokenizer = AutoTokenizer.from_pretrained(path / MODEL, config=model.config)
         except (OSError, ValueError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(
                 f"the model in {path / MODEL} cannot be read: {reason}. Run python train.py again."
             ) from error
-        return cls(
-            path=path, model=model.eval(), tokenizer=tokenizer, transfer=load_transfer(path / TRANSFER)
-        )
+        return cls(path=path, model=model.eval(), tokenizer=tokenizer, transfer=load_transfer(path / TRANSFER))

@@ -68,8 +68,7 @@ def accuracy_by_type(examples: Sequence[Example], correct: Bool[np.ndarray, " n"
     names = sorted(set(types.tolist()))
     shares = [(int(correct[types == name].sum()), int((types == name).sum())) for name in names]
     rows = {"": macro_average(shares)} | {
-        f"/{name}": (right / asked, *wilson(right, asked))
-        for name, (right, asked) in zip(names, shares, strict=True)
+        f"/{name}": (right / asked, *wilson(right, asked)) for name, (right, asked) in zip(names, shares, strict=True)
     }
     return {
         f"accuracy{end}{suffix}": row[place]

@@ -68,9 +68,7 @@ class UnicornForConditionalGeneration(UnicornPreTrainedModel, GenerationMixin):
             image_embeds = embeds.new_zeros(0, self.config.embedding_dimension)
         images, tokens = image_embeds.shape[0], int(is_visual.sum())
         if tokens != images * self.config.visual_tokens:
-            raise ValueError(
-                f"{tokens} placeholders for {images} images of {self.config.visual_tokens} tokens."
-            )
+            raise ValueError(f"{tokens} placeholders for {images} images of {self.config.visual_tokens} tokens.")
         visual: Tensor = self.projector(image_embeds.to(self.projector.dtype))
         return embeds.masked_scatter(is_visual.unsqueeze(-1), visual.to(embeds.dtype))
 

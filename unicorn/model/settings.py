@@ -99,9 +99,7 @@ class ModelSettings:
         except (OSError, ValueError) as error:
             raise cannot_load(self.language_model, error) from error
         if not tokenizer.is_fast:
-            raise UserError(
-                f"the tokenizer of {self.language_model} has no fast version. Choose another model."
-            )
+            raise UserError(f"the tokenizer of {self.language_model} has no fast version. Choose another model.")
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         return tokenizer
@@ -119,9 +117,7 @@ def refuse_scaled_logits(name: str, config: "PretrainedConfig") -> None:
     """Raise UserError for the few families that scale logits after the head, which training would miss."""
     for key in LOGIT_SCALINGS:
         if getattr(config, key, None) not in (None, 1.0):
-            raise UserError(
-                f"{name} scales its logits ({key}), which is not supported. Choose another model."
-            )
+            raise UserError(f"{name} scales its logits ({key}), which is not supported. Choose another model.")
 
 
 def cannot_load(name: str, error: Exception) -> UserError:

@@ -53,15 +53,11 @@ def bar_chart(name: str, caption: str, bars: Sequence[Bar], axis: str) -> Figure
     values = np.array([bar.value for bar in bars])
     low, high = np.array([bar.low for bar in bars]), np.array([bar.high for bar in bars])
     axes.barh(rows, values, height=0.62, color=ACCENT, alpha=0.85)
-    axes.errorbar(
-        values, rows, xerr=(values - low, high - values), fmt="none", ecolor=INK, elinewidth=1.2, capsize=3
-    )
+    axes.errorbar(values, rows, xerr=(values - low, high - values), fmt="none", ecolor=INK, elinewidth=1.2, capsize=3)
     references = list(bars[0].references)
     for reference, (marker, size) in zip(references, MARKS, strict=False):
         marked = [bar.references[reference] for bar in bars]
-        axes.scatter(
-            marked, rows, marker=marker, s=size, facecolors="white", edgecolors=INK, label=reference, zorder=3
-        )
+        axes.scatter(marked, rows, marker=marker, s=size, facecolors="white", edgecolors=INK, label=reference, zorder=3)
     for bar, row in zip(bars, rows, strict=True):
         axes.text(1.02, row, f"{bar.value:.2f}", va="center", color=INK, transform=axes.get_yaxis_transform())
     axes.set_yticks(rows, [bar.label for bar in bars])
@@ -82,9 +78,7 @@ def scatter(name: str, caption: str, groups: Mapping[str, Float[np.ndarray, "n 2
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[["left", "bottom"]].set_visible(False)
-    canvas.legend(
-        loc="outside upper left", ncols=len(groups), frameon=False, markerscale=2.5, handletextpad=0.2
-    )
+    canvas.legend(loc="outside upper left", ncols=len(groups), frameon=False, markerscale=2.5, handletextpad=0.2)
     return _finish(canvas, name, caption)
 
 

@@ -1,4 +1,4 @@
-"""Progress of anything over two seconds: a bar on a terminal, a line in the log every half minute elsewhere."""
+"""Progress of what takes its time: a bar on a terminal, a line in the log every half minute elsewhere."""
 
 import logging
 import time

@@ -12,9 +12,7 @@ Cell = str | int | float | Path
 
 def facts_table(title: str, facts: Mapping[str, Cell]) -> Table:
     """Two columns, name and value. Paths are never cut, so that they can be copied."""
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_header=False
-    )
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts.items():

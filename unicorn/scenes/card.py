@@ -33,7 +33,9 @@ def markdown(card: Card, gated: tuple[str, ...]) -> str:
         "## Recipe\n",
         _table(["part", "weights", "seconds", "settings"], [_part(card, *part) for part in _PARTS]),
         _PROBES.format(least=card["gate"]["least"], gated=", ".join(gated), verdict=verdict),
-        _table(["attribute", *columns], [[name, *(card["probes"][column][name] for column in columns)] for name in names]),
+        _table(
+            ["attribute", *columns], [[name, *(card["probes"][column][name] for column in columns)] for name in names]
+        ),
         _BINDING,
         "## The gap between text and image\n",
         _table(["figure", "value"], [[name, value] for name, value in card["gap"].items()]),

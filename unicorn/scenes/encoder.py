@@ -42,9 +42,7 @@ class SceneEncoderSettings:
         from unicorn.scenes.towers import TextTower
 
         tower = TextTower.from_pretrained(WEIGHTS / TEXT_TOWER, dtype=torch.float32)
-        return SceneTextTower(
-            tower, PreTrainedTokenizerFast.from_pretrained(WEIGHTS / TEXT_TOWER), self.batch_size
-        )
+        return SceneTextTower(tower, PreTrainedTokenizerFast.from_pretrained(WEIGHTS / TEXT_TOWER), self.batch_size)
 
     def image_tower(self) -> "SceneImageTower":
         """Load the image tower."""

@@ -52,9 +52,7 @@ class SceneImageTower:
     def encode(self, images: "Sequence[Image]") -> Float[Tensor, "n d"]:
         """Unit-norm float32 vectors, row by row those of `images`, which are reduced or enlarged to fit."""
         batches = [
-            self._tower(
-                torch.stack([self._pixels(image) for image in images[start : start + self._batch_size]])
-            )
+            self._tower(torch.stack([self._pixels(image) for image in images[start : start + self._batch_size]]))
             for start in range(0, len(images), self._batch_size)
         ]
         return torch.cat(batches)

@@ -44,7 +44,9 @@ _COLUMN_NAMES = ("left",), ("center", "middle"), ("right",)
 POSITION_NAMES = {
     position: ("center", "middle")
     if position == "center"
-    else tuple(f"{row} {column}" for row in _ROW_NAMES[grid(position)[0]] for column in _COLUMN_NAMES[grid(position)[1]])
+    else tuple(
+        f"{row} {column}" for row in _ROW_NAMES[grid(position)[0]] for column in _COLUMN_NAMES[grid(position)[1]]
+    )
     for position in POSITIONS
 }
 DOMAIN_NAMES = {  # adjective and noun
@@ -85,6 +87,8 @@ def closed_vocabulary(forms: Iterable[str]) -> list[str]:
     """Every word that names and `forms` are made of, sorted; {slots} of a form are left out."""
     names = (SHAPE_NAMES, COLOUR_NAMES, SIZE_NAMES, BACKGROUND_NAMES, TEXTURE_NAMES, POSITION_NAMES, DOMAIN_NAMES)
     phrases = [name for table in names for values in table.values() for name in values]
-    phrases += [name for table in (COUNT_NAMES, COUNTED, RELATION_NAMES) for values in table.values() for name in values]
+    phrases += [
+        name for table in (COUNT_NAMES, COUNTED, RELATION_NAMES) for values in table.values() for name in values
+    ]
     phrases += [*CHARACTERS, *LETTERS, "a an . , : ?", *(re.sub(r"{\w*}", " ", form) for form in forms)]
     return sorted({word for phrase in phrases for word in words(phrase)})

@@ -32,11 +32,7 @@ def main(config: Config) -> None:
     """Make a dataset of paired image vectors of the world, the upper bound of what text alone can reach."""
     source, out = Path(config.dataset), Path(config.out or f"{config.dataset}-paired")
     write_paired(source, out, config.encoder)
-    show(
-        facts_table(
-            "Paired pictures", {"captions of": source, "dataset": out, "statistics": out / "embeddings"}
-        )
-    )
+    show(facts_table("Paired pictures", {"captions of": source, "dataset": out, "statistics": out / "embeddings"}))
 
 
 def write_paired(source: Path, out: Path, encoder: EncoderSettings) -> None:

@@ -1,4 +1,4 @@
-"""Every weight of the embedded world, made again from nothing: `python -m unicorn.scenes.pretrain [--out DIR] [--quick]`.
+"""Every weight of the embedded world, made from nothing: `python -m unicorn.scenes.pretrain [--out DIR] [--quick]`.
 
 First the two towers, on pairs of pictures and dense captions; then the language model, on text alone. What they came
 to is measured on scenes that they never saw and written beside them, as `card.json` and `card.md`. The scenes of
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="the folder to write to")
     parser.add_argument("--quick", action="store_true", help="a few steps of everything, to see that it runs")
     arguments = parser.parse_args()
-    towers, language_model, scenes = TowersSettings(), LanguageModelSettings(), 24_000
+    towers, language_model, scenes = TowersSettings(), LanguageModelSettings(), 18_000
     if arguments.quick:
         towers, language_model = TowersSettings(pairs=2_560), LanguageModelSettings(conversations=640)
         scenes = 1_500

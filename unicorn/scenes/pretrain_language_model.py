@@ -38,6 +38,7 @@ class LanguageModelSettings:
 
     @property
     def steps(self) -> int:
+        """Batches in all."""
         return self.conversations // self.batch
 
 
@@ -98,7 +99,7 @@ def tokenize(tokenizer: PreTrainedTokenizerFast, conversations: list[Messages]) 
 
 def build_language_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """A Llama of 0.9M weights, untrained, that stops at the end of its turn."""
-    model = LlamaForCausalLM(
+    return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
             hidden_size=128,
@@ -112,7 +113,6 @@ def build_language_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM
             pad_token_id=tokenizer.pad_token_id,
         )
     )
-    return model
 
 
 def train_language_model(tokenizer: PreTrainedTokenizerFast, settings: LanguageModelSettings) -> LlamaForCausalLM:
@@ -124,10 +124,7 @@ def train_language_model(tokenizer: PreTrainedTokenizerFast, settings: LanguageM
     batches = DataLoader(ConversationBatches(tokenizer, settings), batch_size=None, num_workers=1, prefetch_factor=8)
     start = time.monotonic()
     for step, batch in enumerate(batches, 1):
-        losses = _token_losses(model, batch)
-        said = batch["assistant_masks"][:, 1:].bool()
-        context = batch["attention_mask"][:, 1:].bool() & ~said
-        answers, surroundings = losses[said].mean(), losses[context].mean()
+        answers, surroundings = _losses(model, batch)
         optimizer.zero_grad()
         (answers + settings.context_weight * surroundings).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -141,9 +138,24 @@ def train_language_model(tokenizer: PreTrainedTokenizerFast, settings: LanguageM
     return model.eval()
 
 
-def _token_losses(model: LlamaForCausalLM, batch: dict[str, Tensor]) -> Float[Tensor, "batch length-1"]:
-    logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-    return cross_entropy(logits[:, :-1].transpose(1, 2), batch["input_ids"][:, 1:], reduction="none")
+def _losses(model: LlamaForCausalLM, batch: dict[str, Tensor]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Mean loss of the tokens that assistants say, and of the others.
+
+    Computed in four parts of conversations of like length, so that little is padding; it comes last, where no token
+    before it sees it.
+    """
+    lengths = batch["attention_mask"].sum(1)
+    said: list[Tensor] = []
+    others: list[Tensor] = []
+    for rows in lengths.argsort().chunk(4):
+        ids, real, mask = (
+            batch[name][rows, : int(lengths[rows].max())] for name in ("input_ids", "attention_mask", "assistant_masks")
+        )
+        logits = model(input_ids=ids).logits
+        losses = cross_entropy(logits[:, :-1].transpose(1, 2), ids[:, 1:], reduction="none")
+        said.append(losses[mask[:, 1:] == 1])
+        others.append(losses[(mask[:, 1:] == 0) & (real[:, 1:] == 1)])
+    return torch.cat(said).mean(), torch.cat(others).mean()
 
 
 @torch.inference_mode()
@@ -167,6 +179,4 @@ def question_accuracy(
 def _turns(hits: Bool[Tensor, " length"], said: Tensor) -> list[Bool[Tensor, " answer"]]:
     """The part of `hits` under each assistant turn."""
     edges = torch.diff(said, prepend=said.new_zeros(1), append=said.new_zeros(1))
-    return [
-        hits[first:last] for first, last in zip((edges == 1).nonzero(), (edges == -1).nonzero(), strict=True)
-    ]
+    return [hits[first:last] for first, last in zip((edges == 1).nonzero(), (edges == -1).nonzero(), strict=True)]

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedTokenizerFast, get_cosine_schedule_with_warmup
 
-from unicorn.scenes.graph import Scene, keyed_random, sample_scene
+from unicorn.scenes.graph import keyed_random, sample_scene
 from unicorn.scenes.hard_negatives import group
 from unicorn.scenes.language import dense_caption
 from unicorn.scenes.render import render
@@ -34,6 +34,7 @@ class TowersSettings:
 
     @property
     def steps(self) -> int:
+        """Batches in all."""
         return self.pairs // self.batch
 
 
@@ -81,7 +82,10 @@ def train_towers(
         schedule.step()
         if step % 20 == 0:
             right = (logits.argmax(1) == target).float().mean().item()
-            print(f"towers {step}/{settings.steps} loss {loss.item():.3f} right {right:.3f} {time.monotonic() - start:.0f} s")
+            print(
+                f"towers {step}/{settings.steps} loss {loss.item():.3f} right {right:.3f} "
+                f"{time.monotonic() - start:.0f} s"
+            )
         if step % max(1, settings.steps // 10) == 0:
             image_tower.save_pretrained(out / "image_tower")
             text_tower.save_pretrained(out / "text_tower")
@@ -92,5 +96,7 @@ def _encode_texts(tower: TextTower, input_ids: Int[Tensor, "n length"], mask: In
     """Vectors of a batch, computed in four parts of texts of like length, so that little is padding."""
     lengths = mask.sum(1)
     order = lengths.argsort()
-    parts = [tower(input_ids[rows, : lengths[rows].max()], mask[rows, : lengths[rows].max()]) for rows in order.chunk(4)]
+    parts = [
+        tower(input_ids[rows, : lengths[rows].max()], mask[rows, : lengths[rows].max()]) for rows in order.chunk(4)
+    ]
     return torch.cat(parts)[order.argsort()]

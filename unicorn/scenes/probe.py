@@ -174,8 +174,10 @@ def probe(name: str, train: Vectors, train_scenes: list[Scene], test: Vectors, t
         return (network(inputs).argmax(1) == classes).float().mean().item()
 
 
-def probes(train: PairedVectors, test: PairedVectors, names: tuple[str, ...] = tuple(TARGETS)) -> dict[str, dict[str, float]]:
-    """Accuracies by attribute of probes on pictures, on texts, and of text probes read on pictures, raw and mean-shifted."""
+def probes(
+    train: PairedVectors, test: PairedVectors, names: tuple[str, ...] = tuple(TARGETS)
+) -> dict[str, dict[str, float]]:
+    """Accuracies by attribute of probes on pictures, on texts, and of text probes read on pictures (two transfers)."""
     shift = {"image": train.image.mean(0), "text": train.text.mean(0)}
     columns = {
         "image": (train.image, test.image),
@@ -228,6 +230,4 @@ def _separability(train_text: Vectors, train_image: Vectors, test_text: Vectors,
     """Accuracy of a linear classifier that tells texts from pictures."""
     model = LogisticRegression(C=100, max_iter=1000)
     model.fit(torch.cat([train_text, train_image]).numpy(), [0] * len(train_text) + [1] * len(train_image))
-    return float(
-        model.score(torch.cat([test_text, test_image]).numpy(), [0] * len(test_text) + [1] * len(test_image))
-    )
+    return float(model.score(torch.cat([test_text, test_image]).numpy(), [0] * len(test_text) + [1] * len(test_image)))

@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass
 from itertools import islice, permutations
 
-from unicorn.scenes.askers import ASKERS, OPTIONS, QUANTITIES, all_of
+from unicorn.scenes.askers import ASKERS, OPTIONS, all_of
 from unicorn.scenes.graph import CHARACTERS, PartialScene
 from unicorn.scenes.lexicon import LETTERS
 
@@ -51,7 +51,10 @@ FORMS = {  # template -> phrasings
     "multiple_choice/present colour": ("which of these colors has an object?", "an object of which color can be seen?"),
 }
 DESCRIBE_FORMS = "describe the picture.", "what can be seen in the picture?", "tell me what the picture shows."
-REASONS = "yes no zero because the all of them are some small and large", "there is one object and it"  # words of answers
+REASONS = (
+    "yes no zero because the all of them are some small and large",
+    "there is one object and it",
+)  # words of answers
 MULTIPLE_CHOICES = (  # templates that are also asked with options
     *("colour", "shape", "position", "count", "background", "texture", "domain", "reading"),
     *("present shape", "present colour"),
@@ -130,7 +133,8 @@ def _ask_with_options(template: str, about: str, facts: PartialScene, rng: rando
         if asked is None:
             return None
         answer, form = asked[1], about
-        wrong = [value for value in (_texts_like(answer) if about == "reading" else OPTIONS[about]) if value != answer]
+        values = _texts_like(answer) if about == "reading" else OPTIONS[about]
+        wrong = [value for value in values if value != answer]
     options = [answer, *rng.sample(wrong, 3)]
     rng.shuffle(options)
     return Question(

@@ -38,9 +38,7 @@ class AlignStage:
     def __init__(self, settings: AlignSettings) -> None:
         self.settings = settings
 
-    def samples(
-        self, dataset: "UnicornDataset", tokenizer: "ConversationTokenizer"
-    ) -> "Iterable[Identified]":
+    def samples(self, dataset: "UnicornDataset", tokenizer: "ConversationTokenizer") -> "Iterable[Identified]":
         """Every caption in the plain form."""
         from unicorn.data.samples import caption_samples
 

@@ -16,9 +16,7 @@ KEPT = 2
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Checkpoints whose bytes are on the disk before their name is."""
 
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
-    ) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Write through a temporary file. Raises UserError, naming `path`, on a full disk."""
         with replacing(Path(path)) as temporary:
             torch.save(checkpoint, temporary)

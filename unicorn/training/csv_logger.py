@@ -44,7 +44,9 @@ class CsvLogger(Logger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Replace the file."""
+        """Replace the file, once there is something to write: a resumed run saves before its first step."""
+        if not self._rows:
+            return
         columns = dict.fromkeys(["step", *(key for row in self._rows.values() for key in row)])
         with replacing(self.path) as path, path.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(columns))
@@ -54,8 +56,7 @@ class CsvLogger(Logger):
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Write what is left."""
-        if self._rows:
-            self.save()
+        self.save()
 
 
 def read_rows(path: Path) -> dict[int, dict[str, Any]]:

@@ -32,13 +32,16 @@ class UnicornModule(LightningModule):
     fixed number of packs instead: therefore the optimisation is manual.
     """
 
-    def __init__(self, model: nn.Module, stage: Stage, seed: int) -> None:
+    def __init__(self, model: nn.Module, stage: Stage, *, seed: int, log_every: int) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.strict_loading = False
         self.model = model
         self.stage = stage
         self.seed = seed
+        self.log_every = log_every
+        self.numbers: dict[str, float] = {}
+        """What was logged last."""
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW with a warm-up and a cosine to zero over all steps."""
@@ -53,20 +56,18 @@ class UnicornModule(LightningModule):
         """The data that it is trained on."""
         return cast("UnicornDataModule", cast("Any", self.trainer).datamodule)
 
-    def on_train_epoch_start(self) -> None:
+    def on_train_start(self) -> None:
         """Start the clock of the first step."""
         self._ended = time.perf_counter()
 
-    def training_step(self, step: Step) -> dict[str, Any]:
+    def training_step(self, step: Step) -> None:
         """All packs backward, then one clipped step. Raises UserError where the gradient is not finite."""
         torch.manual_seed(self._dropout_seed())
         loss = torch.zeros((), device=self.device)
         for index, pack in enumerate(step.packs):
             with self._synchronising(index == len(step.packs) - 1):
                 part = self._loss(pack, step.supervised)
-                self.manual_backward(
-                    part * self.trainer.world_size
-                )  # ranks are averaged, and are to be summed
+                self.manual_backward(part * self.trainer.world_size)  # ranks are averaged, not summed
             loss += part.detach()
         norm = clip_grad_norm_(trainable(self.model).values(), self.stage.settings.gradient_clip)
         if not torch.isfinite(norm):
@@ -78,14 +79,16 @@ class UnicornModule(LightningModule):
         optimizer.zero_grad()
         scheduler.step()
         seconds, self._ended = time.perf_counter() - self._ended, time.perf_counter()
-        summed = {"loss": loss, "tokens_per_second": step.tokens / seconds}
-        self.log_dict(summed, sync_dist=True, reduce_fx="sum")
-        self.log_dict({"learning_rate": learning_rate, "gradient_norm": norm})
-        return summed
+        self._record(
+            loss=self._sum(loss),
+            learning_rate=learning_rate,
+            gradient_norm=norm.item(),
+            tokens_per_second=self._sum(torch.tensor(step.tokens / seconds)),
+        )
 
     def on_validation_epoch_start(self) -> None:
         """Begin the mean anew."""
-        self._validation = MeanMetric().to(self.device)
+        self._validation = MeanMetric(nan_strategy="disable").to(self.device)
 
     def validation_step(self, step: Step) -> None:
         """Adds a held-out step's tokens to the mean."""
@@ -95,8 +98,12 @@ class UnicornModule(LightningModule):
                 self._validation.update(self._loss(pack, supervised), supervised)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mean cross-entropy of all held-out tokens."""
-        self.log("validation/loss", self._validation.compute())
+        """Log the mean cross-entropy of all held-out tokens. Raises UserError if it is not finite."""
+        loss = self._validation.compute().item()
+        if not math.isfinite(loss):
+            raise UserError(f"the validation loss of {self.stage.name} is {loss}. Lower its learning rate.")
+        self._record(**{"validation/loss": loss})
+        self._ended = time.perf_counter()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what is trained; the rest comes from the model that the stage starts with."""
@@ -106,9 +113,7 @@ class UnicornModule(LightningModule):
         """Raise UserError where a checkpoint does not hold exactly what this stage trains."""
         differing = checkpoint["state_dict"].keys() ^ trainable(self).keys()
         if differing:
-            raise UserError(
-                f"the checkpoint does not fit the {self.stage.name} stage: {min(differing)} differs."
-            )
+            raise UserError(f"the checkpoint does not fit the {self.stage.name} stage: {min(differing)} differs.")
 
     def _loss(self, pack: PackTensors, tokens: int) -> Tensor:
         return self.model(
@@ -119,6 +124,19 @@ class UnicornModule(LightningModule):
             num_items_in_batch=tokens,
             use_cache=False,
         ).loss
+
+    def _record(self, **numbers: float) -> None:
+        """Log in the row of the steps taken: now, since Lightning does it after a checkpoint of this step."""
+        self.numbers |= numbers
+        taken = self.trainer.global_step
+        if taken % self.log_every == 0 or self.trainer.is_last_batch:
+            epoch = self.data.order.epoch(taken - 1)
+            for logger in self.loggers:
+                logger.log_metrics({"epoch": epoch} | numbers, taken)
+
+    def _sum(self, number: Tensor) -> float:
+        """The sum over the ranks."""
+        return float(self.trainer.strategy.reduce(number, reduce_op="sum"))
 
     def _synchronising(self, last: bool) -> AbstractContextManager[None]:
         """Gradients are exchanged between the ranks once, with the last pack."""
@@ -136,6 +154,6 @@ class UnicornModule(LightningModule):
         ids = self.data.samples.ids(step.samples[:NAMED])
         more = f" and {len(step.samples) - NAMED} more" if len(step.samples) > NAMED else ""
         return UserError(
-            f"the gradient of {self.stage.name} step {self.trainer.global_step} is not finite. Its samples: "
+            f"the gradient of {self.stage.name} step {self.trainer.global_step + 1} is not finite. Its samples: "
             f"{', '.join(ids)}{more}. Lower {self.stage.name}.learning_rate, or look at these samples."
         )

@@ -2,11 +2,13 @@
 
 import logging
 import time
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from unicorn.training.module import UnicornModule
 
 _log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 30.0
@@ -42,7 +44,9 @@ class ProgressDisplay(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Show the step."""
-        numbers = f"loss {outputs['loss']:.3f}  {outputs['tokens_per_second']:,.0f} tokens/s"
+        numbers = "loss {loss:.3f}  {tokens_per_second:,.0f} tokens/s".format(
+            **cast("UnicornModule", pl_module).numbers
+        )
         self.bar.update(self.task, completed=trainer.global_step, numbers=numbers)
         now = time.monotonic()
         if not self.on_terminal and trainer.is_global_zero and now - self.said >= SECONDS_BETWEEN_LINES:

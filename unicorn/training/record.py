@@ -78,7 +78,5 @@ class StageRecord:
         """Put what was trained back into a module that has these weights, and return the numbers."""
         weights = load_file(self.weights)
         if unexpected := module.load_state_dict(weights, strict=False).unexpected_keys:
-            raise UserError(
-                f"{self.weights} does not fit: the model has no {unexpected[0]}. Delete {self.folder}."
-            )
+            raise UserError(f"{self.weights} does not fit: the model has no {unexpected[0]}. Delete {self.folder}.")
         return read_metrics(self.folder)

@@ -86,15 +86,13 @@ def run_stage(
             folder=record.folder,
         )
         lightning = trainer.build(stage, record.checkpoints, logger.build(record.folder, run.name))
-        metrics = _fit(lightning, UnicornModule(module, stage, seed), batches, record)
+        metrics = _fit(lightning, UnicornModule(module, stage, seed=seed, log_every=trainer.log_every), batches, record)
     named = {f"{stage.name}/{key}": value for key, value in metrics.items()}
     return StageResult(model=stage.finish(module).eval(), metrics=named)
 
 
 @rank_zero_only
-def save_model(
-    folder: Path, model: UnicornForConditionalGeneration, tokenizer: "PreTrainedTokenizerFast"
-) -> None:
+def save_model(folder: Path, model: UnicornForConditionalGeneration, tokenizer: "PreTrainedTokenizerFast") -> None:
     """Save model and tokeniser as Hugging Face does, the folder whole or not at all."""
     partial = folder.with_name(f"{folder.name}.partial")
     for old in (partial, folder):
@@ -125,9 +123,7 @@ def _start_from(
     return previous.digest()
 
 
-def _fit(
-    trainer: Trainer, module: UnicornModule, data: UnicornDataModule, record: StageRecord
-) -> dict[str, float]:
+def _fit(trainer: Trainer, module: UnicornModule, data: UnicornDataModule, record: StageRecord) -> dict[str, float]:
     """Train, from the newest checkpoint if there is one, and keep what was learned."""
     began = time.perf_counter()
     checkpoint = newest(record.checkpoints)
@@ -137,7 +133,7 @@ def _fit(
         # Lightning 2.6 asks of its loaders in a way that torch 2.13 deprecates.
         warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\)", FutureWarning)
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    losses = {key: value.item() for key, value in trainer.callback_metrics.items() if key.endswith("loss")}
+    losses = {key: number for key, number in module.numbers.items() if key.endswith("loss")}
     metrics = losses | {
         "samples": len(data.samples),
         "rejected": data.samples.rejected,

@@ -44,9 +44,7 @@ class Stage(Protocol):
         """Its recipe."""
         ...
 
-    def samples(
-        self, dataset: "UnicornDataset", tokenizer: "ConversationTokenizer"
-    ) -> "Iterable[Identified]":
+    def samples(self, dataset: "UnicornDataset", tokenizer: "ConversationTokenizer") -> "Iterable[Identified]":
         """What it is taught, in row order."""
         ...
 

@@ -60,7 +60,7 @@ class TrainerSettings:
             precision=cast("Any", LIGHTNING_PRECISION[self.precision]),
             max_epochs=stage.settings.epochs,
             logger=loggers,
-            log_every_n_steps=self.log_every,
+            log_every_n_steps=1,
             callbacks=[
                 Checkpoints(folder, self.checkpoint_every),
                 ProgressDisplay(stage.name, stage.settings.epochs),

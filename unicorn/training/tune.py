@@ -62,9 +62,7 @@ class TuneStage(ABC):
     def __init__(self, settings: TuneSettings) -> None:
         self.settings = settings
 
-    def samples(
-        self, dataset: "UnicornDataset", tokenizer: "ConversationTokenizer"
-    ) -> "Iterable[Identified]":
+    def samples(self, dataset: "UnicornDataset", tokenizer: "ConversationTokenizer") -> "Iterable[Identified]":
         """Every instruction as a conversation."""
         from unicorn.data.samples import instruction_samples
 

@@ -43,8 +43,9 @@ class MeanCentring:
         if self._calibrated:
             return
         seen = Statistics.of(self._space, vectors)
-        seen.require(self._space, self._normalised)
-        self._images = self._images.merge(seen) if self._images else seen
+        images = self._images.merge(seen) if self._images else seen
+        images.require(self._space, self._normalised)
+        self._images = images
 
     def transform(self, vectors: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
         """The vectors, centred and of unit norm. Raises UserError if there is no mean to subtract."""

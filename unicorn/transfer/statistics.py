@@ -58,9 +58,7 @@ class Statistics:
         )
 
     @classmethod
-    def from_chunks(
-        cls, space: str, chunks: Iterable[tuple[Float[np.ndarray, "n d"], Sequence[str] | None]]
-    ) -> Self:
+    def from_chunks(cls, space: str, chunks: Iterable[tuple[Float[np.ndarray, "n d"], Sequence[str] | None]]) -> Self:
         """The statistics of non-empty chunks, each with its rows' domains; float32 within, float64 across.
 
         Raises UserError if there is no chunk, or a vector is not finite.
@@ -74,9 +72,9 @@ class Statistics:
     def merge(self, other: Self) -> Self:
         """The statistics of both sets together (Chan, Golub & LeVeque, 1979).
 
-        Raises UserError if the two are of different spaces or normalisations.
+        Raises UserError if the two are of different spaces.
         """
-        self.require(other.space, other.normalised)
+        self.require(other.space, self.normalised)
         count = self.count + other.count
         share = other.count / count
         gap = other.mean - self.mean
@@ -86,7 +84,7 @@ class Statistics:
         }
         return type(self)(
             space=self.space,
-            normalised=self.normalised,
+            normalised=self.normalised and other.normalised,
             count=count,
             mean=self.mean + share * gap,
             trace=(1 - share) * self.trace + share * other.trace + share * (1 - share) * float(gap @ gap),
@@ -137,13 +135,9 @@ class Statistics:
             means = zip(description["domain_count"], tensors["domain_mean"], strict=True)
             return cls(**description, mean=tensors["mean"], domain_mean=dict(means))
         except FileNotFoundError as error:
-            raise UserError(
-                f"no statistics at {folder}: it holds no statistics.safetensors and .json."
-            ) from error
+            raise UserError(f"no statistics at {folder}: it holds no statistics.safetensors and .json.") from error
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"the statistics in {folder} cannot be read ({error}). Make them again."
-            ) from error
+            raise UserError(f"the statistics in {folder} cannot be read ({error}). Make them again.") from error
 
 
 def _describe(space: str, normalised: bool) -> str:

@@ -1,0 +1,99 @@
+"""The three commands, chained: text in, answers about images out; killed and run again, the same."""
+
+import hashlib
+import json
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from datasets import load_dataset
+
+from synthesize import synthesize
+from tests.conftest import BRIEF, SMALL, run_script
+from train import train
+
+ROOT = Path(__file__).parent.parent
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Every file of a folder but its lock, by its path and content."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def test_an_evaluation_leaves_scores_predictions_and_a_report(small_evaluation: Path) -> None:
+    metrics = json.loads((small_evaluation / "metrics.json").read_text())
+    for key in ("accuracy", "accuracy/colour", "accuracy_low", "accuracy_high", "baseline/blind", "baseline/shuffled"):
+        assert 0 <= metrics[key] <= 1
+    predictions = pq.read_table(small_evaluation / "scenes" / "predictions.parquet")
+    assert predictions.num_rows == metrics["questions"]
+    right = [row["correct"] for row in predictions.to_pylist() if row["type"] == "colour"]
+    assert metrics["accuracy/colour"] == pytest.approx(sum(right) / len(right))
+    assert (small_evaluation / "scenes" / "image_statistics" / "statistics.safetensors").is_file()
+    page = (small_evaluation / "report.html").read_text()
+    assert "<img" in page
+    assert not re.search(r"""(src|href)=["']?https?:""", page)
+
+
+def test_the_captions_and_instructions_are_datasets_of_the_hub(small_dataset: Path) -> None:
+    captions = load_dataset(str(small_dataset), "captions", split="train")
+    instructions = load_dataset(str(small_dataset), "instructions", split="train")
+    assert 200 < len(captions) <= 240
+    assert set(instructions["caption_id"]) <= set(captions["id"])
+
+
+def test_run_again_nothing_changes(small_dataset: Path, small_run: Path) -> None:
+    dataset, run = checksums(small_dataset), checksums(small_run / "model")
+    assert run_script(synthesize, f"dataset={small_dataset}", *SMALL).code == 0
+    assert run_script(train, f"dataset={small_dataset}", f"run={small_run}", *BRIEF).code == 0
+    assert checksums(small_dataset) == dataset
+    assert checksums(small_run / "model") == run
+
+
+NO_IMAGE = """
+import sys
+from PIL import Image
+
+def refuse(*_, **__):
+    raise AssertionError("an image was opened")
+
+Image.open = Image.new = Image.frombytes = Image.fromarray = refuse
+from {script} import {script}
+from unicorn import command
+sys.argv = [{script!r}, *{overrides!r}]
+command.run({script})
+drawn = [name for name in sys.modules if "render" in name and name.startswith("unicorn")]
+assert not drawn, drawn
+"""
+
+
+@pytest.mark.parametrize("script", ["synthesize", "train"])
+def test_no_image_is_opened_or_drawn(script: str, small_dataset: Path, tmp_path: Path) -> None:
+    dataset = tmp_path / "dataset" if script == "synthesize" else small_dataset
+    overrides = [f"dataset={dataset}", f"run={tmp_path / 'run'}", *SMALL, *BRIEF]
+    code = NO_IMAGE.format(script=script, overrides=overrides)
+    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_killed_synthesis_ends_with_the_same_dataset(small_dataset: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "synthesize.py", f"dataset={tmp_path}", *SMALL]
+    moments = random.Random(0)
+    for _ in range(3):
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not list(tmp_path.glob("*/*")):
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 1.5))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    assert checksums(tmp_path) == checksums(small_dataset)
