@@ -1,5 +1,6 @@
 """What is supervised, against the words themselves."""
 
+import numpy as np
 import pytest
 
 from tests.training.tiny import tiny_tokenizer
@@ -27,13 +28,12 @@ def conversation_tokenizer(visual_tokens: int = 2, template: str | None = None) 
     return ConversationTokenizer(tokenizer, visual_tokens)
 
 
-def words(tokenizer: ConversationTokenizer, ids: list[int]) -> str:
-    return " ".join(tokenizer.tokenizer.convert_ids_to_tokens(ids))
+def words(tokenizer: ConversationTokenizer, ids: np.ndarray) -> str:
+    return " ".join(tokenizer.tokenizer.convert_ids_to_tokens(ids.tolist()))
 
 
 def supervised(tokenizer: ConversationTokenizer, sample: Sample) -> str:
-    taught = zip(sample.input_ids, sample.supervised, strict=True)
-    return words(tokenizer, [token for token, learned in taught if learned])
+    return words(tokenizer, sample.input_ids[sample.supervised])
 
 
 def test_a_caption_follows_its_image() -> None:
@@ -55,11 +55,19 @@ def test_answers_and_what_closes_them_are_supervised(template: str | None) -> No
     assert supervised(tokenizer, sample) == "a cube . <end> red . <end>"
 
 
-def test_an_answer_that_holds_the_role_marker_is_supervised_whole() -> None:
-    tokenizer = conversation_tokenizer()
+@pytest.mark.parametrize("template", [None, HEADERS])
+def test_an_answer_that_holds_the_role_marker_is_supervised_whole(template: str | None) -> None:
+    tokenizer = conversation_tokenizer(template=template)
     turns = [TURNS[0], Message(role=Role.ASSISTANT, content="it is <assistant> red <user> .")]
     (sample,) = tokenizer.conversations([turns])
     assert supervised(tokenizer, sample) == "it is <assistant> red <user> . <end>"
+
+
+@pytest.mark.parametrize("template", [None, HEADERS])
+def test_an_answer_that_ends_in_white_space_leaves_the_next_question_unsupervised(template: str | None) -> None:
+    tokenizer = conversation_tokenizer(template=template)
+    (sample,) = tokenizer.conversations([[TURNS[0], Message(role=Role.ASSISTANT, content="a cube  "), *TURNS[2:]]])
+    assert supervised(tokenizer, sample) == "a cube <end> red . <end>"
 
 
 def test_an_image_that_the_question_places_stays_there() -> None:
@@ -81,7 +89,7 @@ def test_the_prompt_is_the_beginning_of_the_conversation() -> None:
     (sample,) = tokenizer.conversations([TURNS])
     for turn in (1, 3):
         prompt = tokenizer.prompt(TURNS[:turn])
-        assert sample.input_ids[: len(prompt)] == prompt
+        assert sample.input_ids[: len(prompt)].tolist() == prompt
         assert sample.supervised[len(prompt)]
         assert not sample.supervised[len(prompt) - 1]
 
@@ -97,5 +105,5 @@ def test_a_template_that_rewrites_earlier_turns_is_refused() -> None:
         "{% if loop.last %}{{ message['content'] }}{% endif %} <end> {% endfor %}"
         "{% if add_generation_prompt %}<assistant> {% endif %}"
     )
-    with pytest.raises(UserError, match="writes earlier turns anew"):
+    with pytest.raises(UserError, match="rewrites earlier turns"):
         conversation_tokenizer(template=forgetful).conversations([TURNS])

@@ -169,6 +169,7 @@ def test_saved_and_loaded_it_is_the_same_model(tmp_path: Path, tied: bool) -> No
     again = ModelSettings(language_model=str(tmp_path / "model")).tokenizer()
     assert again.image_token_id == tokenizer.image_token_id == model.config.image_token_id
     assert again.encode("a <image> cube") == tokenizer.encode("a <image> cube")
+    assert again.decode(again.encode("a <image> cube"), skip_special_tokens=True) == "a cube"
 
 
 def test_a_language_model_may_ship_with_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

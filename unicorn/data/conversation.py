@@ -1,8 +1,13 @@
 """What the language model reads and is taught: plain captions, and conversations in its own chat template."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from jaxtyping import Bool, Int32
 
 from unicorn.errors import UserError
 from unicorn.records import Message, Role
@@ -10,13 +15,17 @@ from unicorn.records import Message, Role
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+GENERATION_MARK = re.compile(r"\{%-?\s*generation\s*-?%\}")
+Span = tuple[int, int]
+Turn = dict[str, str]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """Token ids, and which of them the model is taught to say."""
 
-    input_ids: list[int]
-    supervised: list[bool]
+    input_ids: Int32[np.ndarray, " length"]
+    supervised: Bool[np.ndarray, " length"]
 
 
 class ConversationTokenizer:
@@ -39,71 +48,92 @@ class ConversationTokenizer:
         encoded = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
         return [
             Sample(
-                input_ids=[*before, *caption, eos],
-                supervised=[False] * len(before) + [True] * (len(caption) + 1),
+                input_ids=np.array([*before, *caption, eos], np.int32),
+                supervised=np.arange(len(before) + len(caption) + 1) >= len(before),
             )
             for caption in encoded
         ]
 
     def conversations(self, conversations: Sequence[Sequence[Message]]) -> list[Sample]:
-        """The form of the tune stage: chat template, an image before the first question, answers supervised.
+        """The form of the tune stage: chat template, image before the first question, answers supervised.
 
-        An answer is all that the template adds to its own generation prompt, a closing token included. Raises
-        UserError where there is no chat template, or one that writes earlier turns anew as later ones come.
+        Answers are what the template marks with `{% generation %}`. Most templates mark nothing: there an
+        answer is all that is added to the generation prompt, its closing token included. Raises UserError
+        where there is no chat template, or one without marks that rewrites earlier turns as later ones come.
         """
-        rendered = [self._render_with_answers(self._with_image(messages)) for messages in conversations]
-        encoded = self.tokenizer([text for text, _ in rendered], add_special_tokens=False, return_offsets_mapping=True)
+        turns = [self._turns(messages) for messages in conversations]
+        rendered = self._marked(turns) if self._is_marked else [self._appended(chat) for chat in turns]
+        texts = [text for text, _ in rendered]
+        encoded = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
         samples = zip(encoded["input_ids"], encoded["offset_mapping"], rendered, strict=True)
         return [self._sample(ids, offsets, answers) for ids, offsets, (_, answers) in samples]
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """The token ids that ask the model for its next answer about an image."""
-        text = self._render(self._with_image(messages), ask=True)
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return self._sample(ids, [(0, 0)] * len(ids), []).input_ids
+        text = self._render(self._turns(messages), ask=True)
+        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return self._sample(encoded["input_ids"], encoded["offset_mapping"], []).input_ids.tolist()
 
-    def _render(self, messages: Sequence[Message], *, ask: bool) -> str:
-        if not self.tokenizer.chat_template:
-            raise UserError(
-                f"the tokenizer of {self.tokenizer.name_or_path} has no chat template. "
-                "Choose an instruction-tuned model."
-            )
+    def _turns(self, messages: Sequence[Message]) -> list[Turn]:
+        """What templates read, the image before the first question unless a turn says where it is."""
         turns = [{"role": message.role.value, "content": message.content} for message in messages]
-        text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=ask)
+        if not any(self.image_token in turn["content"] for turn in turns):
+            first = next(turn for turn in turns if turn["role"] == Role.USER)
+            first["content"] = f"{self.image_token}\n{first['content']}"
+        return turns
+
+    @cached_property
+    def _template(self) -> str:
+        if not self.tokenizer.chat_template:
+            name = self.tokenizer.name_or_path
+            raise UserError(f"the tokenizer of {name} has no chat template. Choose an instruction-tuned model.")
+        return self.tokenizer.get_chat_template()
+
+    @property
+    def _is_marked(self) -> bool:
+        return GENERATION_MARK.search(self._template) is not None
+
+    def _render(self, turns: list[Turn], *, ask: bool) -> str:
+        text = self.tokenizer.apply_chat_template(
+            turns, chat_template=self._template, tokenize=False, add_generation_prompt=ask
+        )
         return cast("str", text)
 
-    def _render_with_answers(self, messages: Sequence[Message]) -> tuple[str, list[tuple[int, int]]]:
-        """The whole conversation as text, and the character spans of its answers."""
-        text = self._render(messages, ask=False)
-        answers: list[tuple[int, int]] = []
-        for turn, message in enumerate(messages):
-            if message.role is Role.ASSISTANT:
-                asked = self._render(messages[:turn], ask=True)
-                answered = self._render(messages[: turn + 1], ask=False)
+    def _marked(self, conversations: list[list[Turn]]) -> list[tuple[str, list[Span]]]:
+        """Conversations as text, and the spans between their generation marks."""
+        from transformers.utils.chat_template_utils import render_jinja_template
+
+        # What apply_chat_template calls; from there on it would lose an answer that ends in white space.
+        rendered, answers = cast("Any", render_jinja_template)(
+            conversations,
+            chat_template=self._template,
+            return_assistant_tokens_mask=True,
+            **self.tokenizer.special_tokens_map,
+        )
+        return list(zip(rendered, answers, strict=True))
+
+    def _appended(self, turns: list[Turn]) -> tuple[str, list[Span]]:
+        """A conversation as text, and the spans that each answer added to what asked for it."""
+        text = self._render(turns, ask=False)
+        answers: list[Span] = []
+        for number, turn in enumerate(turns):
+            if turn["role"] == Role.ASSISTANT:
+                asked = self._render(turns[:number], ask=True)
+                answered = self._render(turns[: number + 1], ask=False)
                 if not (text.startswith(answered) and answered.startswith(asked)):
                     raise UserError(
-                        f"the chat template of {self.tokenizer.name_or_path} writes earlier turns anew as "
-                        "later ones come: answers cannot be told from questions. Give it one that appends."
+                        f"the chat template of {self.tokenizer.name_or_path} rewrites earlier turns as later ones "
+                        "come, so that answers cannot be told: mark them in it with {% generation %}."
                     )
                 answers.append((len(asked), len(answered)))
         return text, answers
 
-    def _sample(
-        self, ids: Sequence[int], offsets: Sequence[tuple[int, int]], answers: Sequence[tuple[int, int]]
-    ) -> Sample:
+    def _sample(self, ids: Sequence[int], offsets: Sequence[Span], answers: Sequence[Span]) -> Sample:
         """Image tokens repeated, tokens that begin in an answer supervised."""
-        input_ids: list[int] = []
-        supervised: list[bool] = []
-        for token, (start, _) in zip(ids, offsets, strict=True):
-            repeats = self.visual_tokens if token == self.image_token_id else 1
-            input_ids += [token] * repeats
-            supervised += [any(first <= start < last for first, last in answers)] * repeats
-        return Sample(input_ids=input_ids, supervised=supervised)
-
-    def _with_image(self, messages: Sequence[Message]) -> list[Message]:
-        """The conversation with the image before its first question, unless it says where the image is."""
-        if any(self.image_token in message.content for message in messages):
-            return list(messages)
-        first = next(turn for turn, message in enumerate(messages) if message.role is Role.USER)
-        asked = Message(role=Role.USER, content=f"{self.image_token}\n{messages[first].content}")
-        return [*messages[:first], asked, *messages[first + 1 :]]
+        input_ids = np.array(ids, np.int32)
+        starts = np.array(offsets, np.int64).reshape(-1, 2)[:, 0]
+        supervised = np.zeros(len(input_ids), bool)
+        for first, last in answers:
+            supervised |= (first <= starts) & (starts < last)
+        repeats = np.where(input_ids == self.image_token_id, self.visual_tokens, 1)
+        return Sample(input_ids=input_ids.repeat(repeats), supervised=supervised.repeat(repeats))

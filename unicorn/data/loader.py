@@ -87,7 +87,5 @@ class ValidationLoader:
 def loaded(dataset: StepDataset, steps: range, workers: int) -> Iterator[Step]:
     """The steps, in order, prepared by worker processes if there are any."""
     start = "forkserver" if workers else None  # a process with threads must not be forked
-    loader = DataLoader(
-        dataset, batch_size=None, sampler=steps, num_workers=workers, multiprocessing_context=start
-    )
+    loader = DataLoader(dataset, batch_size=None, sampler=steps, num_workers=workers, multiprocessing_context=start)
     return iter(loader)

@@ -88,9 +88,9 @@ def _fault(sample: Sample, row_length: int, placeholders: tuple[int, int]) -> st
     token, count = placeholders
     if len(sample.input_ids) > row_length:
         return f"{len(sample.input_ids)} tokens, more than data.row_length={row_length}"
-    if (found := sample.input_ids.count(token)) != count:
+    if (found := int((sample.input_ids == token).sum())) != count:
         return f"{found} image tokens where {count} belong"
-    if not any(sample.supervised):
+    if not sample.supervised.any():
         return "no answer to learn from"
     return None
 
@@ -101,7 +101,7 @@ def _record(item: Identified) -> dict[str, Any]:
         "id": item.id,
         "caption_id": item.caption_id,
         "length": len(sample.input_ids),
-        "answer_length": sum(sample.supervised),
+        "answer_length": int(sample.supervised.sum()),
         "input_ids": sample.input_ids,
         "supervised": sample.supervised,
     }

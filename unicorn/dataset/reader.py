@@ -72,6 +72,14 @@ class UnicornDataset:
         """Name of the embedding space of the vectors."""
         return self.statistics.space
 
+    def require_space(self, space: str) -> None:
+        """Raise UserError, naming both, if the vectors are of another embedding space than `space`."""
+        if self.space != space:
+            raise UserError(
+                f"the vectors of {self.path} were made by the encoder {self.space}, and the encoder chosen is {space}. "
+                "Choose that encoder, or another dataset=."
+            )
+
     @property
     def dimension(self) -> int:
         """Length of the vectors."""

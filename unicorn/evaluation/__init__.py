@@ -7,5 +7,6 @@ answering  a model's greedy answers
 baselines  what is right without the image, or with another one
 scoring    is an answer right, and how sure is a share of right answers
 benchmark  one benchmark from pictures to findings
+page       what the report and the terminal show of it
 geometry   the gap between text and images, before and after the transfer
 """

@@ -94,7 +94,7 @@ class ModelSettings:
 
         try:
             tokenizer = AutoTokenizer.from_pretrained(
-                locate(self.language_model), extra_special_tokens={"image_token": IMAGE_TOKEN}
+                locate(self.language_model), model_specific_special_tokens={"image_token": IMAGE_TOKEN}
             )
         except (OSError, ValueError) as error:
             raise cannot_load(self.language_model, error) from error

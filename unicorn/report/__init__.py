@@ -3,5 +3,6 @@
 table      tables for the terminal
 figures    charts as PNG
 html       a report that needs no other file
+progress   a bar on a terminal, a line in the log elsewhere
 metrics    the numbers of a run, as JSON
 """

@@ -17,9 +17,8 @@ Accuracy of a probe with one hidden layer. Shape, colour, size and position are 
 read on pictures. The gate: at least {least} on pictures for {gated}: {verdict}.
 """
 _BINDING = """
-Known weakness: in scenes with several objects, what is keyed to one of them is seen less well than the attributes
-themselves, as the lower rows show; so is what is written. A benchmark asks only about what a model trained on pictures
-answers far above blind.
+"One character" and its like is reading. Rows near chance name what the towers do not see: no question about it belongs
+in a benchmark, which asks only what a model trained on pictures answers far above blind.
 """
 
 

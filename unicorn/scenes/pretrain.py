@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="the folder to write to")
     parser.add_argument("--quick", action="store_true", help="a few steps of everything, to see that it runs")
     arguments = parser.parse_args()
-    towers, language_model, scenes = TowersSettings(), LanguageModelSettings(), 18_000
+    towers, language_model, scenes = TowersSettings(), LanguageModelSettings(), 9_000
     if arguments.quick:
         towers, language_model = TowersSettings(pairs=2_560), LanguageModelSettings(conversations=640)
         scenes = 1_500

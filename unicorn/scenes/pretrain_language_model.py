@@ -6,19 +6,21 @@ first turn, over one or several turns, as an instruct model does.
 
 import time
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, get_cosine_schedule_with_warmup
+from transformers import BatchEncoding, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from unicorn.scenes.graph import keyed_random, sample_scene
 from unicorn.scenes.language import dense_caption, seed_caption
+from unicorn.scenes.optimization import Optimization
 from unicorn.scenes.questions import DESCRIBE_FORMS, TYPES, Question, questions
 from unicorn.scenes.reader import read
-from unicorn.scenes.tokenizer import END, EOS
+from unicorn.scenes.tokenizer import BOS, END, EOS, PAD
 
 Messages = list[dict[str, str]]
 
@@ -27,14 +29,14 @@ Messages = list[dict[str, str]]
 class LanguageModelSettings:
     """How the language model is trained."""
 
-    conversations: int = 40_000
-    batch: int = 32
-    learning_rate: float = 3e-3
+    conversations: int = 16_000
+    batch: int = 16
+    learning_rate: float = 3e-3  # of AdamW
+    matrix_learning_rate: float = 6e-3  # of Muon
     warm_up: float = 0.04  # share of the steps
-    weight_decay: float = 0.01
-    context_weight: float = 0.2  # of the loss on what no assistant says
-    describing: float = 0.2  # share of conversations that ask for a dense caption
-    questions: int = 8  # in a conversation, at most
+    context_weight: float = 0.1  # of the loss on what no assistant says
+    describing: float = 0.0625  # share of conversations that ask for a dense caption
+    questions: int = 8  # in a conversation about a dense caption
 
     @property
     def steps(self) -> int:
@@ -51,10 +53,16 @@ def describing(key: str | int) -> Messages:
 
 
 def answering(key: str | int, number: int) -> tuple[Messages, list[Question]]:
-    """A dense caption and one to `number` questions that it answers; the questions also on their own."""
+    """A caption and up to `number` questions that it answers; the questions also on their own.
+
+    Half the captions are sparse: short ones teach it sooner to look a fact up.
+    """
     rng = keyed_random("pretrain", "language model", key)
-    caption = dense_caption(sample_scene(rng), rng)
-    asked = questions(read(caption), rng, number=rng.randint(1, number))
+    asked: list[Question] = []
+    caption = ""
+    while not asked:  # a sparse caption may decide nothing
+        caption = rng.choice((seed_caption, dense_caption))(sample_scene(rng), rng)
+        asked = questions(read(caption), rng, number=number)
     return _conversation(caption, [(question.prompt, question.answer) for question in asked]), asked
 
 
@@ -88,29 +96,32 @@ class ConversationBatches(Dataset[dict[str, Tensor]]):
 
 def tokenize(tokenizer: PreTrainedTokenizerFast, conversations: list[Messages]) -> dict[str, Tensor]:
     """Ids, attention mask and the mask of what assistants say, padded on the right."""
-    return tokenizer.apply_chat_template(
+    encoded = tokenizer.apply_chat_template(
         conversations,
         return_dict=True,
         return_assistant_tokens_mask=True,
         padding=True,
         return_tensors="pt",
     )
+    return dict(cast("BatchEncoding", encoded))
 
 
 def build_language_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """A Llama of 0.9M weights, untrained, that stops at the end of its turn."""
+    hidden_size, tokens = 128, tokenizer.get_vocab()
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
-            hidden_size=128,
+            hidden_size=hidden_size,
             intermediate_size=384,
             num_hidden_layers=4,
             num_attention_heads=4,
             max_position_embeddings=2048,
             tie_word_embeddings=True,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.convert_tokens_to_ids([END, EOS]),
-            pad_token_id=tokenizer.pad_token_id,
+            initializer_range=hidden_size**-0.5,
+            bos_token_id=tokens[BOS],
+            eos_token_id=[tokens[END], tokens[EOS]],
+            pad_token_id=tokens[PAD],
         )
     )
 
@@ -119,17 +130,14 @@ def train_language_model(tokenizer: PreTrainedTokenizerFast, settings: LanguageM
     """The language model, trained from nothing."""
     torch.manual_seed(0)
     model = build_language_model(tokenizer).train()
-    optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    schedule = get_cosine_schedule_with_warmup(optimizer, round(settings.warm_up * settings.steps), settings.steps)
+    optimization = Optimization(
+        model, settings.steps, settings.learning_rate, settings.matrix_learning_rate, settings.warm_up
+    )
     batches = DataLoader(ConversationBatches(tokenizer, settings), batch_size=None, num_workers=1, prefetch_factor=8)
     start = time.monotonic()
     for step, batch in enumerate(batches, 1):
         answers, surroundings = _losses(model, batch)
-        optimizer.zero_grad()
-        (answers + settings.context_weight * surroundings).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        optimization.step(answers + settings.context_weight * surroundings)
         if step % 50 == 0:
             print(
                 f"language model {step}/{settings.steps} answers {answers.item():.3f} "

@@ -62,7 +62,8 @@ def train_towers(
 ) -> tuple[ImageTower, TextTower]:
     """Both towers, trained from nothing; saved to `out` in full precision ten times on the way."""
     torch.manual_seed(0)
-    image_tower = ImageTower(ImageTowerConfig()).to(memory_format=torch.channels_last).train()
+    image_tower = ImageTower(ImageTowerConfig()).train()
+    image_tower.convolutions.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     text_tower = TextTower(TextTowerConfig(vocab_size=len(tokenizer))).train()
     weights = [*image_tower.parameters(), *text_tower.parameters()]
     optimizer = torch.optim.AdamW(weights, settings.learning_rate, weight_decay=settings.weight_decay)

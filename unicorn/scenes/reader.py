@@ -53,7 +53,7 @@ def read(text: str) -> PartialScene:
         written = "".join(word for word in clause if word in CHARACTERS)
         stated = {kind: value for kind, value in facts.items() if kind not in (*_OF_OBJECTS, "relation")}
         scene = replace(scene, **stated, **({"text": written} if written else {}))
-        described = {kind: facts[kind] for kind in _OF_OBJECTS if kind in facts}
+        described = {kind: str(facts[kind]) for kind in _OF_OBJECTS if kind in facts}
         if not described or "relation" in facts:
             continue
         if clause[0] == "it" and scene.objects:

@@ -61,8 +61,7 @@ class ImageTower(PreTrainedModel):
 
     def forward(self, pixel_values: Int[Tensor, "batch height width 3"]) -> Float[Tensor, "batch dimension"]:
         """Unit vectors of RGB pictures with values from 0 to 255."""
-        dtype = self.head[1].weight.dtype
-        pixels = (pixel_values.to(dtype) / 127.5 - 1).permute(0, 3, 1, 2)
+        pixels = (pixel_values.to(self.dtype) / 127.5 - 1).permute(0, 3, 1, 2)
         return nn.functional.normalize(self.head(self.convolutions(pixels)), dim=-1)
 
 
