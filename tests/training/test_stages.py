@@ -115,6 +115,21 @@ def test_when_nothing_fits_the_run_says_so(training: Training) -> None:
         training.run("nothing", ALIGN, data=DataSettings(row_length=4))
 
 
+def test_packs_change_no_loss_and_no_weight(training: Training) -> None:
+    settings = replace(ALIGN, epochs=1)
+    training.run("packed", settings, FULL, data=DataSettings(row_length=64, rows_per_pack=100))
+    training.run("spread", settings, FULL, data=DataSettings(row_length=64, rows_per_pack=1))
+    for stage in ("align", "tune"):
+        packed, spread = (training.losses(name, stage).values() for name in ("packed", "spread"))
+        for one, other in zip(packed, spread, strict=True):
+            assert [float(loss) for loss in one.split()] == pytest.approx(
+                [float(loss) for loss in other.split()], abs=1e-5
+            )
+        weights = training.weights("packed", stage)
+        for name, weight in training.weights("spread", stage).items():
+            torch.testing.assert_close(weight, weights[name], atol=1e-4, rtol=1e-3)
+
+
 @pytest.mark.slow
 def test_workers_change_nothing(training: Training) -> None:
     settings = replace(ALIGN, epochs=1)

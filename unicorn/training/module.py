@@ -13,7 +13,6 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
-from torchmetrics.aggregation import MeanMetric
 from transformers import get_cosine_schedule_with_warmup
 
 from unicorn.data.batch import IGNORED, PackTensors, Step
@@ -87,19 +86,18 @@ class UnicornModule(LightningModule):
         )
 
     def on_validation_epoch_start(self) -> None:
-        """Begin the mean anew."""
-        self._validation = MeanMetric(nan_strategy="disable").to(self.device)
+        """Begin the sum anew."""
+        self._held_out = torch.zeros(2, device=self.device)
 
     def validation_step(self, step: Step) -> None:
-        """Adds a held-out step's tokens to the mean."""
+        """Add a held-out step's cross-entropy and its tokens to the sum."""
         for pack in step.packs:
-            supervised = int((pack.labels != IGNORED).sum())
-            if supervised:
-                self._validation.update(self._loss(pack, supervised), supervised)
+            self._held_out[0] += self._loss(pack, 1)
+            self._held_out[1] += (pack.labels != IGNORED).sum()
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean cross-entropy of all held-out tokens. Raises UserError if it is not finite."""
-        loss = self._validation.compute().item()
+        loss = self._sum(self._held_out[0]) / self._sum(self._held_out[1])
         if not math.isfinite(loss):
             raise UserError(f"the validation loss of {self.stage.name} is {loss}. Lower its learning rate.")
         self._record(**{"validation/loss": loss})
