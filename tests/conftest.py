@@ -1,5 +1,6 @@
 """The entry scripts as a user runs them, in this process, and one small dataset and run that they made."""
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -14,6 +15,8 @@ import synthesize
 import train
 from unicorn import command
 from unicorn.config import Config
+
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # as command.run does where no one watches; here transformers is loaded
 
 SMALL = ("seeds.count=240", "synthesis.block_size=100")
 BRIEF = ("align.batch=32", "tune.batch=32")

@@ -12,7 +12,7 @@ import pytest
 
 from evaluate import evaluate
 from synthesize import synthesize
-from tests.conftest import SMALL, Finished, run_script
+from tests.conftest import BRIEF, SMALL, Finished, run_script
 from train import train
 from unicorn.config import Config
 from unicorn.dataset import DatasetWriter, Embeddings
@@ -112,7 +112,7 @@ def test_a_vector_with_a_nan_is_named_by_caption_and_row(small_dataset: Path, tm
     manifest.save(dataset)
 
     row = manifest.parts[Part.EMBEDDINGS].shards[0].rows + 7
-    line = line_of(run_script(train, f"dataset={dataset}", f"run={tmp_path / 'run'}", "transfer=realign"))
+    line = line_of(run_script(train, f"dataset={dataset}", f"run={tmp_path / 'run'}", *BRIEF))
     assert f"row {row} " in line
     assert table["id"][7].as_py() in line
 
@@ -164,5 +164,5 @@ def test_the_help_is_short_of_nothing() -> None:
     for script in (synthesize, train, evaluate):
         finished = run_script(script, "--help")
         assert finished.code == 0
-        for choice in ("transfer=mean_shift", "tune=lora", "task=scenes", "dataset: data/scenes"):
+        for choice in ("transfer=mean_shift", "tune=lora_small", "task=scenes", "dataset: data/scenes"):
             assert choice in finished.out
