@@ -16,7 +16,9 @@ import train
 from unicorn import command
 from unicorn.config import Config
 
-os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # as command.run does where no one watches; here transformers is loaded
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = (
+    "1"  # as command.run does where no one watches; here transformers is loaded
+)
 
 SMALL = ("seeds.count=240", "synthesis.block_size=100")
 BRIEF = ("align.batch=32", "tune.batch=32")

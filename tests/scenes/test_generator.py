@@ -56,9 +56,7 @@ def test_a_dense_caption_keeps_the_facts_of_its_seed_and_adds_more() -> None:
         for fact in ("count", "background", "texture", "text", "domain"):
             assert agrees(getattr(sparse, fact), getattr(dense, fact)), (seed, fact)
         for item in sparse.objects:
-            assert any(
-                all(map(agrees, vars(item).values(), vars(other).values())) for other in dense.objects
-            ), seed
+            assert any(all(map(agrees, vars(item).values(), vars(other).values())) for other in dense.objects), seed
         assert known(dense) > known(sparse)
 
 

@@ -32,9 +32,7 @@ def test_id_and_domain_are_taken_from_the_line(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8")).filter(str.strip), min_size=1, unique_by=str.strip))
-def test_ids_do_not_depend_on_the_order_of_lines(
-    tmp_path_factory: pytest.TempPathFactory, texts: list[str]
-) -> None:
+def test_ids_do_not_depend_on_the_order_of_lines(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     folder = tmp_path_factory.mktemp("seeds")
     shuffled = random.Random(0).sample(texts, len(texts))
     ids, again = (

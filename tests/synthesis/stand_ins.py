@@ -58,9 +58,7 @@ class ScriptedGenerator:
 def good_answer(request: Request) -> Result:
     """A caption in text, or two pairs in JSON where a schema asks for it."""
     if request.schema is None:
-        return Result(
-            id=request.id, text=f"The {request.messages[-1].content} stands on a large round table."
-        )
+        return Result(id=request.id, text=f"The {request.messages[-1].content} stands on a large round table.")
     given = json.loads(request.messages[-1].content)
     return Result(id=request.id, text=json.dumps(good_pairs(given["id"], request.schema["title"])))
 
@@ -107,9 +105,7 @@ class HashTower:
 
     def encode(self, texts: Sequence[str]) -> HashedVectors:
         self.batches.append(list(texts))
-        rows = [
-            np.random.default_rng(zlib.crc32(text.encode())).normal(size=self.dimension) for text in texts
-        ]
+        rows = [np.random.default_rng(zlib.crc32(text.encode())).normal(size=self.dimension) for text in texts]
         vectors = np.array(rows, dtype=np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return HashedVectors(self._spoil(texts, vectors) if self._spoil else vectors)

@@ -15,9 +15,7 @@ from unicorn.synthesis.parsing import Reason, Unusable, pairs_schema, read_capti
 CAPTION = "A small brown dog sits on a red sofa beside two green cushions."
 
 
-def caption_reason(
-    text: str = CAPTION, error: str | None = None, finish_reason: str = "stop"
-) -> Reason | None:
+def caption_reason(text: str = CAPTION, error: str | None = None, finish_reason: str = "stop") -> Reason | None:
     try:
         read_caption(Result(id="7", text=text, error=error, finish_reason=finish_reason), SETTINGS)
     except Unusable as unusable:

@@ -224,9 +224,7 @@ def test_letters_are_balanced_though_the_generator_always_says_a(tmp_path: Path)
     )
     expected = 2 * 200 / 4
     assert letters.keys() == set("ABCD")
-    assert (
-        sum((count - expected) ** 2 / expected for count in letters.values()) < 16.3
-    )  # chi square, p = 0.001
+    assert sum((count - expected) ** 2 / expected for count in letters.values()) < 16.3  # chi square, p = 0.001
 
 
 def test_a_part_of_the_captions_can_be_instructed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from unicorn.scenes.reader import read
 class SceneSeedsSettings:
     """`count` scenes, the first ones of the sequence that `seed` names."""
 
-    count: int = 12_000
+    count: int = 10_000
     seed: int = 0
 
     def build(self) -> "SceneSeeds":

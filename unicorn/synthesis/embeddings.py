@@ -22,9 +22,7 @@ if TYPE_CHECKING:  # torch is loaded with the tower, and not before
     from unicorn.encoder import EncoderSettings, TextTower
 
 
-def write_embeddings(
-    writer: DatasetWriter, encoder: "EncoderSettings", settings: SynthesisSettings
-) -> StageReport:
+def write_embeddings(writer: DatasetWriter, encoder: "EncoderSettings", settings: SynthesisSettings) -> StageReport:
     """Write the vectors of all captions; blocks that an earlier run has finished are kept.
 
     The tower is loaded only if there is something to encode. Raises UserError, naming the caption, for a
