@@ -171,7 +171,7 @@ def test_images_of_another_norm_are_refused():
 
 
 def test_realign_without_image_statistics_says_how_to_make_them():
-    with pytest.raises(UserError, match=r"transfer\.image_statistics.*task=statistics"):
+    with pytest.raises(UserError, match=r"transfer\.image_statistics.*image_statistics/"):
         fit(ReAlignSettings())
 
 
