@@ -3,11 +3,12 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from tests.training.tiny import ALIGN, FULL, LORA, Training
+from tests.training.tiny import ALIGN, FULL, LORA, Training, make_dataset
 from unicorn.data.settings import DataSettings
 from unicorn.errors import UserError
 from unicorn.model.modeling import UnicornForConditionalGeneration
@@ -108,6 +109,14 @@ def test_what_cannot_be_trained_on_is_counted_and_named(training: Training) -> N
     assert all("more than data.row_length=16" in reject["reason"] for reject in rejects)
     too_long = {caption.id for caption in training.dataset.captions() if len(caption.text.split()) + 3 > 16}
     assert {reject["id"] for reject in rejects} == too_long
+
+
+def test_without_held_out_captions_there_is_no_validation(training: Training, tmp_path: Path) -> None:
+    few = make_dataset(tmp_path / "few", count=2)
+    assert few.training_mask.all()
+    metrics = training.run("few", ALIGN, dataset=few)
+    assert "align/loss" in metrics
+    assert "align/validation/loss" not in metrics
 
 
 def test_when_nothing_fits_the_run_says_so(training: Training) -> None:

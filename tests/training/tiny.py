@@ -159,13 +159,13 @@ class Training:
             "logger": CsvSettings(),
             "seed": 0,
             "made_by": {"model": "tiny"},
+            "dataset": self.dataset,
         }
         for stage in stages:
             result = run_stage(
                 stage.build(),
                 model=model,
                 tokenizer=tokenizer,
-                dataset=self.dataset,
                 transfer=transfer or self.transfer,
                 run=self.folder / name,
                 **(given | changes),

@@ -37,13 +37,14 @@ class WandbSettings:
 
     def build(self, folder: Path, name: str) -> "list[Logger]":
         """Two loggers; a resumed stage goes on in its W&B run, whose id is kept in the folder."""
-        from lightning.pytorch.loggers import WandbLogger
         from wandb.sdk.lib.runid import generate_id
+
+        from unicorn.training.wandb_logger import StageWandbLogger
 
         id_file = folder / "wandb-id.txt"
         if not id_file.exists():
             id_file.write_text(generate_id())
-        online = WandbLogger(
+        online = StageWandbLogger(
             project=self.project,
             entity=self.entity,
             name=f"{name}-{folder.name}",

@@ -82,7 +82,7 @@ class UnicornModule(LightningModule):
             loss=self._sum(loss),
             learning_rate=learning_rate,
             gradient_norm=norm.item(),
-            tokens_per_second=self._sum(torch.tensor(step.tokens / seconds)),
+            tokens_per_second=self._sum(torch.tensor(step.tokens / seconds, device=self.device)),
         )
 
     def on_validation_epoch_start(self) -> None:

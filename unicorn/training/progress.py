@@ -56,4 +56,5 @@ class ProgressDisplay(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take the bar away, whatever ended the stage."""
-        self.bar.stop()
+        if self.on_terminal:
+            self.bar.stop()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,7 @@ class StageRecord:
         with replacing(self.weights) as path:
             save_file({name: weight.data.contiguous() for name, weight in trainable(module).items()}, path)
         write_metrics(self.folder, metrics)
-        for checkpoint in self.checkpoints.glob("*.ckpt"):
-            checkpoint.unlink()
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def restore(self, module: nn.Module) -> dict[str, float]:
         """Put what was trained back into a module that has these weights, and return the numbers."""
