@@ -34,7 +34,7 @@ class _Lines:
 
     def __init__(self, label: str, total: int | None) -> None:
         self._label = label
-        self._of = "" if total is None else f" of {total:,}"
+        self._total = total
         self._done = 0
         self._began = self._said = time.monotonic()
 
@@ -44,7 +44,10 @@ class _Lines:
         if now - self._said >= _SECONDS_BETWEEN_LINES:
             self._said = now
             rate = self._done / (now - self._began)
-            _log.info("%s: %s%s, %.0f/s", self._label, f"{self._done:,}", self._of, rate)
+            of = left = ""
+            if self._total is not None and rate:
+                of, left = f" of {self._total:,}", f", {(self._total - self._done) / rate:,.0f} s left"
+            _log.info("%s", f"{self._label}: {self._done:,}{of}, {rate:,.0f}/s{left}")
 
 
 def progress_bar() -> Progress:

@@ -8,9 +8,9 @@ from itertools import islice
 from unicorn.dataset import DatasetWriter, Part
 from unicorn.llm import Generator, Request, Result
 from unicorn.records import Caption, Seed
+from unicorn.report.progress import progress
 from unicorn.seeds import SeedSource
 from unicorn.synthesis.parsing import read_caption
-from unicorn.synthesis.progress import progress
 from unicorn.synthesis.prompt import Prompt
 from unicorn.synthesis.rounds import write_block
 from unicorn.synthesis.settings import SynthesisSettings

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from unicorn.dataset import DatasetWriter, Embeddings, Part
 from unicorn.errors import UserError
 from unicorn.records import Caption
-from unicorn.synthesis.progress import progress
+from unicorn.report.progress import progress
 from unicorn.synthesis.settings import SynthesisSettings
 from unicorn.synthesis.stage import StageReport
 from unicorn.transfer.statistics import UNIT_NORM_TOLERANCE

@@ -9,10 +9,10 @@ import orjson
 from unicorn.dataset import DatasetWriter, Part
 from unicorn.llm import Generator, Request, Result
 from unicorn.records import Caption, Instruction, Task
+from unicorn.report.progress import progress
 from unicorn.synthesis.conversations import conversation
 from unicorn.synthesis.keyed import keyed_random
 from unicorn.synthesis.parsing import pairs_schema, read_pairs, validator_of
-from unicorn.synthesis.progress import progress
 from unicorn.synthesis.prompt import Prompt
 from unicorn.synthesis.rounds import write_block
 from unicorn.synthesis.settings import SynthesisSettings
