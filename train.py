@@ -14,6 +14,7 @@ def train(config: Config) -> None:
     Run again, it goes on from where it was. stages=[align] for one of: align, tune.
     """
     import lightning.pytorch as L
+    from lightning.pytorch.utilities import rank_zero_only
 
     from unicorn.dataset import UnicornDataset
     from unicorn.report.metrics import write_metrics
@@ -45,6 +46,8 @@ def train(config: Config) -> None:
         )
         model = result.model
         metrics |= result.metrics
+    if rank_zero_only.rank:
+        return
     transfer.save(run / "transfer")
     save_model(run / "model", model, tokenizer)
     save_config(config, run / "config.yaml")

@@ -36,6 +36,9 @@ def markdown(card: Card, gated: tuple[str, ...]) -> str:
             ["attribute", *columns], [[name, *(card["probes"][column][name] for column in columns)] for name in names]
         ),
         _BINDING,
+        "## One change\n",
+        "How often a picture is closer to its own caption than to that of a scene with one change (chance: a half).\n",
+        _table(["changed", "right"], [[name, value] for name, value in card["swaps"].items()]),
         "## The gap between text and image\n",
         _table(["figure", "value"], [[name, value] for name, value in card["gap"].items()]),
         "## Answers of the language model about captions given as text\n",

@@ -25,7 +25,7 @@ POSITIONS = (
 )  # row by row
 BACKGROUNDS = ("white", "black", "gray", "brown", "turquoise")  # no object has one of these: objects always show
 TEXTURES = ("plain", "striped", "dotted", "checkered")
-CHARACTERS = "EHJKLNRTV347"  # none looks like another, like a shape, or is the letter of an option
+CHARACTERS = "EHKLTV47"  # none looks like another, like a shape, or is the letter of an option
 DOMAINS = ("day", "sketch", "night", "satellite")
 COUNTS = (1, 2, 3)
 PICTURE_SIZE = 48  # pixels, both ways

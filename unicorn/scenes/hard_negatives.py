@@ -25,15 +25,15 @@ _OF_OBJECTS = {"shape": SHAPES, "colour": COLOURS, "size": SIZES, "position": PO
 _OF_SCENES = {"background": BACKGROUNDS, "texture": TEXTURES, "domain": DOMAINS}
 
 
-def group(scene: Scene, rng: random.Random, size: int = 4) -> list[Scene]:
+def group(scene: Scene, rng: random.Random, size: int = 8) -> list[Scene]:
     """The scene and `size` - 1 others, each with one change."""
     return [scene, *(swap(scene, rng) for _ in range(size - 1))]
 
 
-def swap(scene: Scene, rng: random.Random) -> Scene:
-    """The scene with one attribute, one word or the bindings of two objects changed."""
+def swap(scene: Scene, rng: random.Random, kind: str | None = None) -> Scene:
+    """The scene with one attribute, one word or the bindings of two objects changed; of KINDS, any or the given one."""
     weights = _WEIGHTS if len(scene.objects) > 1 else _WEIGHTS | {"binding": 0.0}
-    kind = rng.choices(list(weights), list(weights.values()))[0]
+    kind = kind or rng.choices(list(weights), list(weights.values()))[0]
     if kind in _OF_SCENES:
         others = [value for value in _OF_SCENES[kind] if value != getattr(scene, kind)]
         return replace(scene, **{kind: rng.choice(others)})
@@ -82,12 +82,13 @@ _SWAPS: dict[str, Callable[[Scene, str, random.Random], Scene]] = {
 }
 _WEIGHTS = {
     "shape": 0.2,
-    "colour": 0.13,
-    "size": 0.08,
-    "position": 0.08,
-    "binding": 0.25,
-    "text": 0.14,
-    "texture": 0.06,
-    "background": 0.03,
-    "domain": 0.03,
+    "colour": 0.14,
+    "size": 0.06,
+    "position": 0.06,
+    "binding": 0.18,
+    "text": 0.16,
+    "texture": 0.1,
+    "background": 0.05,
+    "domain": 0.05,
 }
+KINDS = tuple(_WEIGHTS)

@@ -21,7 +21,7 @@ from unicorn.scenes import WEIGHTS
 from unicorn.scenes.card import Card, markdown
 from unicorn.scenes.pretrain_language_model import LanguageModelSettings, question_accuracy, train_language_model
 from unicorn.scenes.pretrain_towers import TowersSettings, train_towers
-from unicorn.scenes.probe import GATE, GATED, PairedVectors, gap, probes
+from unicorn.scenes.probe import GATE, GATED, PairedVectors, gap, probes, swap_test
 from unicorn.scenes.tokenizer import build_tokenizer
 from unicorn.scenes.towers import ImageTower, TextTower
 
@@ -87,6 +87,7 @@ def measure(out: Path, tokenizer: PreTrainedTokenizerFast, scenes: int) -> Card:
     return {
         "probes": _rounded(accuracies),
         "gate": {"least": GATE, "passed": all(accuracies["image"][name] >= GATE for name in GATED)},
+        "swaps": _rounded(swap_test(image_tower, text_tower, tokenizer)),
         "gap": _rounded(gap(train, test)),
         "answers from captions": _rounded(question_accuracy(model, tokenizer)),
     }

@@ -29,19 +29,23 @@ Messages = list[dict[str, str]]
 class LanguageModelSettings:
     """How the language model is trained."""
 
-    conversations: int = 16_000
+    conversations: int = 48_000
     batch: int = 16
     learning_rate: float = 3e-3  # of AdamW
     matrix_learning_rate: float = 6e-3  # of Muon
     warm_up: float = 0.04  # share of the steps
     context_weight: float = 0.1  # of the loss on what no assistant says
     describing: float = 0.0625  # share of conversations that ask for a dense caption
-    questions: int = 8  # in a conversation about a dense caption
+    questions: int = 8  # in a conversation about a caption
+    first_lessons: float = 0.25  # share of the steps that ask for single facts about one object
 
     @property
     def steps(self) -> int:
         """Batches in all."""
         return self.conversations // self.batch
+
+
+FIRST_LESSONS = ("colour", "shape", "size", "position", "count", "background", "texture", "domain", "reading", "presence")
 
 
 def describing(key: str | int) -> Messages:
@@ -52,17 +56,21 @@ def describing(key: str | int) -> Messages:
     return _conversation(given, [(rng.choice(DESCRIBE_FORMS), dense_caption(scene, rng))])
 
 
-def answering(key: str | int, number: int) -> tuple[Messages, list[Question]]:
-    """A caption and up to `number` questions that it answers; the questions also on their own.
+def answering(key: str | int, number: int, first_lesson: bool = False) -> tuple[Messages, list[Question]]:
+    """A sparse or dense caption and up to `number` questions that it answers; the questions also on their own.
 
-    Half the captions are sparse: short ones teach it sooner to look a fact up.
+    A first lesson asks for single facts about one object. Without them the model is at chance for thousands of steps
+    on most types of question, and finds them one by one; with them it looks up every single fact within a few hundred.
     """
     rng = keyed_random("pretrain", "language model", key)
     asked: list[Question] = []
     caption = ""
     while not asked:  # a sparse caption may decide nothing
-        caption = rng.choice((seed_caption, dense_caption))(sample_scene(rng), rng)
-        asked = questions(read(caption), rng, number=number)
+        if first_lesson:
+            caption = dense_caption(sample_scene(rng, objects=1), rng)
+        else:
+            caption = rng.choice((seed_caption, dense_caption))(sample_scene(rng), rng)
+        asked = questions(read(caption), rng, types=FIRST_LESSONS if first_lesson else (), number=number)
     return _conversation(caption, [(question.prompt, question.answer) for question in asked]), asked
 
 
@@ -85,12 +93,12 @@ class ConversationBatches(Dataset[dict[str, Tensor]]):
         return self.settings.steps
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        first = index * self.settings.batch
-        split = round(self.settings.describing * self.settings.batch)
-        conversations = [describing(first + row) for row in range(split)]
-        conversations += [
-            answering(first + row, self.settings.questions)[0] for row in range(split, self.settings.batch)
-        ]
+        settings = self.settings
+        keys = range(index * settings.batch, (index + 1) * settings.batch)
+        split = round(settings.describing * settings.batch)
+        is_first = index < settings.first_lessons * settings.steps
+        conversations = [describing(key) for key in keys[:split]]
+        conversations += [answering(key, settings.questions, is_first)[0] for key in keys[split:]]
         return tokenize(self.tokenizer, conversations)
 
 

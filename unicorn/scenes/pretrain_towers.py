@@ -1,20 +1,21 @@
 """The two towers, trained contrastively on pairs of a picture and its dense caption (CLIP's loss, arXiv 2103.00020)."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
-from transformers import PreTrainedTokenizerFast, get_cosine_schedule_with_warmup
+from transformers import PreTrainedTokenizerFast
 
-from unicorn.scenes.graph import keyed_random, sample_scene
+from unicorn.scenes.graph import Scene, keyed_random, sample_scene, sample_text
 from unicorn.scenes.hard_negatives import group
 from unicorn.scenes.language import dense_caption
+from unicorn.scenes.optimization import Optimization
 from unicorn.scenes.render import render
 from unicorn.scenes.towers import ImageTower, ImageTowerConfig, TextTower, TextTowerConfig
 
@@ -26,11 +27,12 @@ class TowersSettings:
     """How the towers are trained."""
 
     pairs: int = 320_000
-    batch: int = 128  # pairs, in groups of four
-    learning_rate: float = 1e-3
-    temperature: float = 0.02
+    batch: int = 128  # pairs
+    group: int = 8  # scenes that differ in one thing or two
+    learning_rate: float = 2e-3  # of AdamW
+    matrix_learning_rate: float = 2e-3  # of Muon
+    temperature: float = 0.01
     warm_up: float = 0.04  # share of the steps
-    weight_decay: float = 0.01
 
     @property
     def steps(self) -> int:
@@ -39,7 +41,7 @@ class TowersSettings:
 
 
 class PairBatches(Dataset[Pairs]):
-    """Batch number i: pairs in groups of four that differ in one thing; a function of i alone."""
+    """Batch number i: pairs in groups that differ in little; a function of i alone."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, settings: TowersSettings) -> None:
         self.tokenizer = tokenizer
@@ -50,7 +52,11 @@ class PairBatches(Dataset[Pairs]):
 
     def __getitem__(self, index: int) -> Pairs:
         rng = keyed_random("pretrain", "towers", index)
-        scenes = [scene for _ in range(self.settings.batch // 4) for scene in group(sample_scene(rng), rng)]
+        scenes: list[Scene] = []
+        while len(scenes) < self.settings.batch:
+            scene = sample_scene(rng)
+            scene = replace(scene, text=scene.text or sample_text(rng))  # reading takes practice
+            scenes += group(scene, rng, self.settings.group)
         return {
             "pixel_values": torch.from_numpy(np.stack([np.asarray(render(scene, rng)) for scene in scenes])),
             **self.tokenizer([dense_caption(scene, rng) for scene in scenes], padding=True, return_tensors="pt"),
@@ -65,9 +71,13 @@ def train_towers(
     image_tower = ImageTower(ImageTowerConfig()).train()
     image_tower.convolutions.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     text_tower = TextTower(TextTowerConfig(vocab_size=len(tokenizer))).train()
-    weights = [*image_tower.parameters(), *text_tower.parameters()]
-    optimizer = torch.optim.AdamW(weights, settings.learning_rate, weight_decay=settings.weight_decay)
-    schedule = get_cosine_schedule_with_warmup(optimizer, round(settings.warm_up * settings.steps), settings.steps)
+    optimization = Optimization(
+        nn.ModuleList([image_tower, text_tower]),
+        settings.steps,
+        settings.learning_rate,
+        settings.matrix_learning_rate,
+        settings.warm_up,
+    )
     batches = DataLoader(PairBatches(tokenizer, settings), batch_size=None, num_workers=1, prefetch_factor=8)
     target = torch.arange(settings.batch)
     start = time.monotonic()
@@ -76,11 +86,7 @@ def train_towers(
         texts = _encode_texts(text_tower, batch["input_ids"], batch["attention_mask"])
         logits = images @ texts.T / settings.temperature
         loss = (cross_entropy(logits, target) + cross_entropy(logits.T, target)) / 2
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        schedule.step()
+        optimization.step(loss)
         if step % 20 == 0:
             right = (logits.argmax(1) == target).float().mean().item()
             print(

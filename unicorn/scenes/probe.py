@@ -32,6 +32,7 @@ from unicorn.scenes.graph import (
     relations,
     sample_scene,
 )
+from unicorn.scenes.hard_negatives import KINDS, swap
 from unicorn.scenes.language import dense_caption
 from unicorn.scenes.render import render
 from unicorn.scenes.towers import ImageTower, TextTower
@@ -211,6 +212,27 @@ def gap(train: PairedVectors, test: PairedVectors) -> dict[str, float]:
         figures[f"cosine of the gap of {domain} with the gap"] = torch.cosine_similarity(
             difference[rows].mean(0), overall, dim=0
         ).item()
+    return figures
+
+
+@torch.inference_mode()
+def swap_test(
+    image_tower: ImageTower, text_tower: TextTower, tokenizer: PreTrainedTokenizerFast, number: int = 256
+) -> dict[str, float]:
+    """How often a picture is closer to its own dense caption than to that of a scene with one change, by its kind."""
+
+    def encode(scenes: list[Scene], rng: random.Random) -> Vectors:
+        tokens = tokenizer([dense_caption(scene, rng) for scene in scenes], padding=True, return_tensors="pt")
+        return text_tower(tokens["input_ids"], tokens["attention_mask"])
+
+    figures: dict[str, float] = {}
+    for kind in KINDS:
+        rng = keyed_random("pretrain", "swap test", kind)
+        scenes = [sample_scene(rng, objects=rng.choice((2, 3)) if kind == "binding" else None) for _ in range(number)]
+        pictures = image_tower(torch.from_numpy(np.stack([np.asarray(render(scene, rng)) for scene in scenes])))
+        own, other = encode(scenes, rng), encode([swap(scene, rng, kind) for scene in scenes], rng)
+        closer = (pictures * own).sum(1) > (pictures * other).sum(1)
+        figures[kind] = closer.float().mean().item()
     return figures
 
 

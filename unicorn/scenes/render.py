@@ -16,7 +16,7 @@ from unicorn.scenes.graph import PICTURE_SIZE, POSITIONS, Object, Scene, grid
 _SCALE = 4
 _CELL = PICTURE_SIZE * _SCALE // 3
 _PERIOD = 6 * _SCALE  # of a texture
-_RADIUS = {"small": 4.5 * _SCALE, "large": 7.3 * _SCALE}
+_RADIUS = {"small": 4.8 * _SCALE, "large": 7.5 * _SCALE}
 _PAPER = (250, 246, 236)
 _INK = (40, 38, 44)
 
@@ -66,12 +66,12 @@ def _develop(pixels: _Pixels, domain: str, rng: random.Random) -> _Pixels:
     noise = np.random.default_rng(rng.getrandbits(64))
     match domain:
         case "night":
-            moonlight = pixels * (0.5, 0.52, 0.6) + (0, 4, 26)
+            moonlight = pixels * (0.58, 0.6, 0.66) + (0, 4, 26)
             return moonlight + noise.normal(0, 3, pixels.shape)
         case "satellite":
-            haze = pixels * 0.62 + (62, 78, 58)
-            haze[::4] -= 14  # scan lines
-            return haze + noise.normal(0, 9, (PICTURE_SIZE, PICTURE_SIZE, 1))
+            haze = pixels * 0.7 + (46, 60, 42)
+            haze[::4] -= 10  # scan lines
+            return haze + noise.normal(0, 6, (PICTURE_SIZE, PICTURE_SIZE, 1))
         case _:
             return pixels + noise.normal(0, 2, pixels.shape)
 

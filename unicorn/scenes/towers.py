@@ -49,8 +49,7 @@ class ImageTower(PreTrainedModel):
             channels, side = width, side // stride
         self.convolutions = nn.Sequential(*layers)
         self.head = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(channels * side * side, config.hidden_size),
+            nn.Linear(channels * side * side + channels, config.hidden_size),
             nn.GELU(),
             nn.Linear(config.hidden_size, config.dimension),
         )
@@ -62,7 +61,9 @@ class ImageTower(PreTrainedModel):
     def forward(self, pixel_values: Int[Tensor, "batch height width 3"]) -> Float[Tensor, "batch dimension"]:
         """Unit vectors of RGB pictures with values from 0 to 255."""
         pixels = (pixel_values.to(self.dtype) / 127.5 - 1).permute(0, 3, 1, 2)
-        return nn.functional.normalize(self.head(self.convolutions(pixels)), dim=-1)
+        features = self.convolutions(pixels)
+        pooled = torch.cat([features.flatten(1), features.amax((2, 3))], 1)  # what is where, and what is anywhere
+        return nn.functional.normalize(self.head(pooled), dim=-1)
 
 
 class TextTowerConfig(PretrainedConfig):
@@ -77,7 +78,7 @@ class TextTowerConfig(PretrainedConfig):
         intermediate_size: int = 384,
         num_hidden_layers: int = 3,
         num_attention_heads: int = 4,
-        queries: int = 8,
+        queries: int = 12,
         max_position_embeddings: int = 128,
         dimension: int = 192,
         **kwargs: Any,

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import shutil
-import time
 import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.callbacks import Timer
 
 from unicorn.data.conversation import ConversationTokenizer
 from unicorn.data.module import UnicornDataModule
@@ -91,7 +90,6 @@ def run_stage(
     return StageResult(model=stage.finish(module).eval(), metrics=named)
 
 
-@rank_zero_only
 def save_model(folder: Path, model: UnicornForConditionalGeneration, tokenizer: "PreTrainedTokenizerFast") -> None:
     """Save model and tokeniser as Hugging Face does, the folder whole or not at all."""
     partial = folder.with_name(f"{folder.name}.partial")
@@ -125,7 +123,6 @@ def _start_from(
 
 def _fit(trainer: Trainer, module: UnicornModule, data: UnicornDataModule, record: StageRecord) -> dict[str, float]:
     """Train, from the newest checkpoint if there is one, and keep what was learned."""
-    began = time.perf_counter()
     checkpoint = newest(record.checkpoints)
     if checkpoint:
         _log.info("%s: goes on at %s", record.folder.name, checkpoint.stem)
@@ -133,12 +130,13 @@ def _fit(trainer: Trainer, module: UnicornModule, data: UnicornDataModule, recor
         # Lightning 2.6 asks of its loaders in a way that torch 2.13 deprecates.
         warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\)", FutureWarning)
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # pyright: ignore
     losses = {key: number for key, number in module.numbers.items() if key.endswith("loss")}
     metrics = losses | {
         "samples": len(data.samples),
         "rejected": data.samples.rejected,
         "steps": trainer.global_step,
-        "seconds": time.perf_counter() - began,
+        "seconds": timer.time_elapsed(),
     }
     if trainer.is_global_zero:
         record.finish(module.model, metrics)

@@ -46,6 +46,7 @@ class TrainerSettings:
     def build(self, stage: "Stage", folder: Path, loggers: "list[Logger]") -> "Trainer":
         """The trainer of one stage, whose checkpoints lie in `folder`."""
         from lightning.pytorch import Trainer
+        from lightning.pytorch.callbacks import Timer
 
         from unicorn.training.checkpoint import AtomicCheckpointIO, Checkpoints
         from unicorn.training.progress import ProgressDisplay
@@ -64,6 +65,7 @@ class TrainerSettings:
             callbacks=[
                 Checkpoints(folder, self.checkpoint_every),
                 ProgressDisplay(stage.name, stage.settings.epochs),
+                Timer(),  # of all sessions together
             ],
             plugins=[AtomicCheckpointIO()],
             num_sanity_val_steps=0,
