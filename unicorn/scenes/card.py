@@ -30,7 +30,10 @@ def markdown(card: Card, gated: tuple[str, ...]) -> str:
     sections = [
         _ABOUT,
         "## Recipe\n",
-        _table(["part", "weights", "seconds", "settings"], [_part(card, *part) for part in _PARTS]),
+        _table(
+            ["part", "weights", f"seconds on {card['threads']} thread(s)", "settings"],
+            [_part(card, *part) for part in _PARTS],
+        ),
         _PROBES.format(least=card["gate"]["least"], gated=", ".join(gated), verdict=verdict),
         _table(
             ["attribute", *columns], [[name, *(card["probes"][column][name] for column in columns)] for name in names]

@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="the folder to write to")
     parser.add_argument("--quick", action="store_true", help="a few steps of everything, to see that it runs")
     arguments = parser.parse_args()
-    towers, language_model, scenes = TowersSettings(), LanguageModelSettings(), 9_000
+    towers, language_model, scenes = TowersSettings(), LanguageModelSettings(), 12_000
     if arguments.quick:
         towers, language_model = TowersSettings(pairs=2_560), LanguageModelSettings(conversations=640)
         scenes = 1_500
@@ -57,6 +57,7 @@ def pretrain(out: Path, towers: TowersSettings, language_model: LanguageModelSet
     language_model_seconds = time.monotonic() - start
     card = {
         "recipe": {"towers": asdict(towers), "language model": asdict(language_model), "torch": torch.__version__},
+        "threads": torch.get_num_threads(),
         "seconds": {"towers": round(towers_seconds), "language model": round(language_model_seconds)},
         "weights": {
             name: sum(weight.numel() for weight in part.parameters())

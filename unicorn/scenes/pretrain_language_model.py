@@ -29,15 +29,15 @@ Messages = list[dict[str, str]]
 class LanguageModelSettings:
     """How the language model is trained."""
 
-    conversations: int = 48_000
-    batch: int = 16
+    conversations: int = 80_000
+    batch: int = 32
     learning_rate: float = 3e-3  # of AdamW
     matrix_learning_rate: float = 6e-3  # of Muon
-    warm_up: float = 0.04  # share of the steps
+    warm_up: float = 0.02  # share of the steps
     context_weight: float = 0.1  # of the loss on what no assistant says
     describing: float = 0.0625  # share of conversations that ask for a dense caption
-    questions: int = 8  # in a conversation about a caption
-    first_lessons: float = 0.25  # share of the steps that ask for single facts about one object
+    questions: int = 4  # in a conversation about a caption
+    first_lessons: float = 0.2  # share of the steps that ask for single facts about one object
 
     @property
     def steps(self) -> int:
@@ -45,7 +45,18 @@ class LanguageModelSettings:
         return self.conversations // self.batch
 
 
-FIRST_LESSONS = ("colour", "shape", "size", "position", "count", "background", "texture", "domain", "reading", "presence")
+FIRST_LESSONS = (
+    "colour",
+    "shape",
+    "size",
+    "position",
+    "count",
+    "background",
+    "texture",
+    "domain",
+    "reading",
+    "presence",
+)
 
 
 def describing(key: str | int) -> Messages:
@@ -95,8 +106,8 @@ class ConversationBatches(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         settings = self.settings
         keys = range(index * settings.batch, (index + 1) * settings.batch)
-        split = round(settings.describing * settings.batch)
         is_first = index < settings.first_lessons * settings.steps
+        split = 0 if is_first else round(settings.describing * settings.batch)
         conversations = [describing(key) for key in keys[:split]]
         conversations += [answering(key, settings.questions, is_first)[0] for key in keys[split:]]
         return tokenize(self.tokenizer, conversations)

@@ -26,12 +26,12 @@ Pairs = dict[str, Tensor]
 class TowersSettings:
     """How the towers are trained."""
 
-    pairs: int = 320_000
+    pairs: int = 204_800
     batch: int = 128  # pairs
     group: int = 8  # scenes that differ in one thing or two
     learning_rate: float = 2e-3  # of AdamW
     matrix_learning_rate: float = 2e-3  # of Muon
-    temperature: float = 0.01
+    temperature: float = 0.005
     warm_up: float = 0.04  # share of the steps
 
     @property
