@@ -32,5 +32,6 @@ class Projector(nn.Module):
 
     def forward(self, vectors: Float[Tensor, "images d"]) -> Float[Tensor, "images tokens hidden"]:
         """The visual tokens of each image."""
-        tokens = self.layers(vectors).unflatten(-1, (self.made, -1))
+        # Unit vectors have components of about d**-0.5; layers are initialised for inputs of about one.
+        tokens = self.layers(vectors * vectors.shape[-1] ** 0.5).unflatten(-1, (self.made, -1))
         return tokens.expand(-1, self.visual_tokens, -1)

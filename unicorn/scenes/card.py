@@ -57,8 +57,17 @@ _PARTS = ("image_tower", "towers"), ("text_tower", "towers"), ("language_model",
 
 
 def _part(card: Card, name: str, recipe: str) -> list[str]:
-    settings = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in card["recipe"][recipe].items())
+    settings = ", ".join(f"{key.replace('_', ' ')} {_told(value)}" for key, value in card["recipe"][recipe].items())
     return [name, f"{card['weights'][name]:,}", card["seconds"][recipe], settings]
+
+
+def _told(value: Any) -> Any:
+    """A setting in words; courses by their steps, and how many of them are the lesson."""
+    if not isinstance(value, list | tuple):
+        return value
+    return " and ".join(
+        f"{course['name']} ({course['steps']} steps, lesson {course['lesson_steps']})" for course in value
+    )
 
 
 def _table(header: list[str], rows: list[list[Any]]) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,12 @@ from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerF
 
 from unicorn.scenes import WEIGHTS
 from unicorn.scenes.card import Card, markdown
-from unicorn.scenes.pretrain_language_model import LanguageModelSettings, question_accuracy, train_language_model
+from unicorn.scenes.pretrain_language_model import (
+    COURSES,
+    LanguageModelSettings,
+    question_accuracy,
+    train_language_model,
+)
 from unicorn.scenes.pretrain_towers import TowersSettings, train_towers
 from unicorn.scenes.probe import GATE, GATED, PairedVectors, gap, probes, swap_test
 from unicorn.scenes.tokenizer import build_tokenizer
@@ -34,9 +39,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="the folder to write to")
     parser.add_argument("--quick", action="store_true", help="a few steps of everything, to see that it runs")
     arguments = parser.parse_args()
-    towers, language_model, scenes = TowersSettings(), LanguageModelSettings(), 12_000
+    towers, language_model, scenes = TowersSettings(), LanguageModelSettings(), 24_000
     if arguments.quick:
-        towers, language_model = TowersSettings(pairs=2_560), LanguageModelSettings(conversations=640)
+        towers = TowersSettings(pairs=2_560)
+        language_model = LanguageModelSettings(
+            courses=tuple(replace(course, steps=10, lesson_steps=5) for course in COURSES)
+        )
         scenes = 1_500
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # batches are made in a process of their own
     card = pretrain(arguments.out, towers, language_model, scenes)

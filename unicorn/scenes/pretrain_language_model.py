@@ -25,38 +25,46 @@ from unicorn.scenes.tokenizer import BOS, END, EOS, PAD
 Messages = list[dict[str, str]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """A part of the training with a warm-up and a decay of its own.
+
+    A lesson comes first: questions of few types about one object. Without it the model stays at chance for thousands of
+    steps on most types and finds them one by one; with it, it learns to look them up within a few hundred.
+    """
+
+    name: str
+    steps: int
+    lesson: tuple[str, ...]  # types of its questions
+    lesson_steps: int
+
+
+COURSES = (
+    Course(
+        name="facts",
+        steps=2_500,
+        lesson=(
+            *("colour", "shape", "size", "position", "count"),
+            *("background", "texture", "domain", "reading", "presence"),
+        ),
+        lesson_steps=500,
+    ),
+    Course(name="choices", steps=1_200, lesson=("multiple_choice", "presence"), lesson_steps=480),
+)
+
+
 @dataclass(kw_only=True)
 class LanguageModelSettings:
     """How the language model is trained."""
 
-    conversations: int = 80_000
-    batch: int = 32
+    courses: tuple[Course, ...] = COURSES
+    batch: int = 32  # conversations
     learning_rate: float = 3e-3  # of AdamW
     matrix_learning_rate: float = 6e-3  # of Muon
-    warm_up: float = 0.02  # share of the steps
+    warm_up: float = 0.02  # share of a course's steps
     context_weight: float = 0.1  # of the loss on what no assistant says
-    describing: float = 0.0625  # share of conversations that ask for a dense caption
+    describing: float = 0.0625  # share of conversations that ask for a dense caption, after the lesson
     questions: int = 4  # in a conversation about a caption
-    first_lessons: float = 0.2  # share of the steps that ask for single facts about one object
-
-    @property
-    def steps(self) -> int:
-        """Batches in all."""
-        return self.conversations // self.batch
-
-
-FIRST_LESSONS = (
-    "colour",
-    "shape",
-    "size",
-    "position",
-    "count",
-    "background",
-    "texture",
-    "domain",
-    "reading",
-    "presence",
-)
 
 
 def describing(key: str | int) -> Messages:
@@ -67,21 +75,20 @@ def describing(key: str | int) -> Messages:
     return _conversation(given, [(rng.choice(DESCRIBE_FORMS), dense_caption(scene, rng))])
 
 
-def answering(key: str | int, number: int, first_lesson: bool = False) -> tuple[Messages, list[Question]]:
+def answering(key: str | int, number: int, lesson: tuple[str, ...] = ()) -> tuple[Messages, list[Question]]:
     """A sparse or dense caption and up to `number` questions that it answers; the questions also on their own.
 
-    A first lesson asks for single facts about one object. Without them the model is at chance for thousands of steps
-    on most types of question, and finds them one by one; with them it looks up every single fact within a few hundred.
+    A lesson asks for its types about one object, which a dense caption describes.
     """
     rng = keyed_random("pretrain", "language model", key)
     asked: list[Question] = []
     caption = ""
     while not asked:  # a sparse caption may decide nothing
-        if first_lesson:
+        if lesson:
             caption = dense_caption(sample_scene(rng, objects=1), rng)
         else:
             caption = rng.choice((seed_caption, dense_caption))(sample_scene(rng), rng)
-        asked = questions(read(caption), rng, types=FIRST_LESSONS if first_lesson else (), number=number)
+        asked = questions(read(caption), rng, types=lesson, number=number)
     return _conversation(caption, [(question.prompt, question.answer) for question in asked]), asked
 
 
@@ -94,22 +101,23 @@ def _conversation(caption: str, turns: list[tuple[str, str]]) -> Messages:
 
 
 class ConversationBatches(Dataset[dict[str, Tensor]]):
-    """Batch number i: conversations in the chat template, a function of i alone."""
+    """Batch number i of a course: conversations in the chat template, a function of course and i alone."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, settings: LanguageModelSettings) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, course: Course, settings: LanguageModelSettings) -> None:
         self.tokenizer = tokenizer
+        self.course = course
         self.settings = settings
 
     def __len__(self) -> int:
-        return self.settings.steps
+        return self.course.steps
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        settings = self.settings
-        keys = range(index * settings.batch, (index + 1) * settings.batch)
-        is_first = index < settings.first_lessons * settings.steps
-        split = 0 if is_first else round(settings.describing * settings.batch)
+        course, settings = self.course, self.settings
+        keys = [f"{course.name}/{index * settings.batch + row}" for row in range(settings.batch)]
+        lesson = course.lesson if index < course.lesson_steps else ()
+        split = 0 if lesson else round(settings.describing * settings.batch)
         conversations = [describing(key) for key in keys[:split]]
-        conversations += [answering(key, settings.questions, is_first)[0] for key in keys[split:]]
+        conversations += [answering(key, settings.questions, lesson)[0] for key in keys[split:]]
         return tokenize(self.tokenizer, conversations)
 
 
@@ -146,23 +154,31 @@ def build_language_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM
 
 
 def train_language_model(tokenizer: PreTrainedTokenizerFast, settings: LanguageModelSettings) -> LlamaForCausalLM:
-    """The language model, trained from nothing."""
+    """The language model, trained from nothing, course by course."""
     torch.manual_seed(0)
     model = build_language_model(tokenizer).train()
+    for course in settings.courses:
+        _take(course, model, tokenizer, settings)
+    return model.eval()
+
+
+def _take(
+    course: Course, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, settings: LanguageModelSettings
+) -> None:
     optimization = Optimization(
-        model, settings.steps, settings.learning_rate, settings.matrix_learning_rate, settings.warm_up
+        model, course.steps, settings.learning_rate, settings.matrix_learning_rate, settings.warm_up
     )
-    batches = DataLoader(ConversationBatches(tokenizer, settings), batch_size=None, num_workers=1, prefetch_factor=8)
+    conversations = ConversationBatches(tokenizer, course, settings)
+    batches = DataLoader(conversations, batch_size=None, num_workers=1, prefetch_factor=8)
     start = time.monotonic()
     for step, batch in enumerate(batches, 1):
         answers, surroundings = _losses(model, batch)
         optimization.step(answers + settings.context_weight * surroundings)
         if step % 50 == 0:
             print(
-                f"language model {step}/{settings.steps} answers {answers.item():.3f} "
+                f"language model, {course.name} {step}/{course.steps} answers {answers.item():.3f} "
                 f"context {surroundings.item():.3f} {time.monotonic() - start:.0f} s"
             )
-    return model.eval()
 
 
 def _losses(model: LlamaForCausalLM, batch: dict[str, Tensor]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
