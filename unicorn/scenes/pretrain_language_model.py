@@ -39,17 +39,10 @@ class Course:
     lesson_steps: int
 
 
+_FACTS = (*("colour", "shape", "size", "position", "count", "background", "texture", "domain", "reading", "presence"),)
 COURSES = (
-    Course(
-        name="facts",
-        steps=2_500,
-        lesson=(
-            *("colour", "shape", "size", "position", "count"),
-            *("background", "texture", "domain", "reading", "presence"),
-        ),
-        lesson_steps=500,
-    ),
-    Course(name="choices", steps=1_200, lesson=("multiple_choice", "presence"), lesson_steps=480),
+    Course(name="facts", steps=2_500, lesson=_FACTS, lesson_steps=500),
+    Course(name="choices", steps=1_000, lesson=("multiple_choice", *_FACTS), lesson_steps=600),
 )
 
 
