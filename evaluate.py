@@ -28,7 +28,11 @@ def evaluate(config: Config) -> None:
     calibration = Statistics.load(Path(settings.calibration)) if settings.calibration else None
     image_tower = trained.encoder.image_tower()
     answerer = ModelAnswerer(
-        run.model, run.tokenizer, batch_size=settings.batch_size, max_new_tokens=settings.max_new_tokens
+        run.model,
+        run.tokenizer,
+        batch_size=settings.batch_size,
+        max_new_tokens=settings.max_new_tokens,
+        device=settings.device,
     )
     out = Path(config.out or run.path / "evaluation")
 

@@ -19,10 +19,11 @@ def train(config: Config) -> None:
     from unicorn.dataset import UnicornDataset
     from unicorn.report.metrics import write_metrics
     from unicorn.report.table import facts_table, show
-    from unicorn.training.run import run_stage, save_model
+    from unicorn.training.run import is_finished, run_stage, save_model
 
-    stages = config.chosen_stages(STAGES)
     run = Path(config.run)
+    chosen = config.chosen_stages(STAGES)
+    stages = [name for name in STAGES if name in chosen or is_finished(name, run)]  # the finished are read back
     dataset = UnicornDataset.open(config.dataset)
     dataset.require_space(config.encoder.space)
     transfer = config.transfer.fit(dataset.statistics, dataset.chunks())
@@ -46,7 +47,7 @@ def train(config: Config) -> None:
         )
         model = result.model
         metrics |= result.metrics
-    if rank_zero_only.rank:
+    if getattr(rank_zero_only, "rank", 0):
         return
     transfer.save(run / "transfer")
     save_model(run / "model", model, tokenizer)

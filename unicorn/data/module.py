@@ -12,13 +12,13 @@ from unicorn.data.batch import Collator
 from unicorn.data.conversation import ConversationTokenizer
 from unicorn.data.loader import StepDataset, StepLoader, ValidationLoader
 from unicorn.data.order import Order, shuffled
-from unicorn.data.samples import Identified, Samples, write_samples
+from unicorn.data.samples import CaptionedSample, Samples, write_samples
 from unicorn.data.settings import DataSettings
 from unicorn.dataset.reader import UnicornDataset
 from unicorn.errors import UserError
 from unicorn.transfer.transfer import Transfer
 
-SamplesOf = Callable[[UnicornDataset, ConversationTokenizer], Iterable[Identified]]
+SamplesOf = Callable[[UnicornDataset, ConversationTokenizer], Iterable[CaptionedSample]]
 
 
 class UnicornDataModule(LightningDataModule):
@@ -38,6 +38,7 @@ class UnicornDataModule(LightningDataModule):
     ) -> None:
         """`samples_of` makes the samples; `folder` keeps them, tokenised."""
         super().__init__()
+        self.prepare_data_per_node = False  # all nodes see one folder
         self.dataset = dataset
         self.transfer = transfer
         self.tokenizer = tokenizer

@@ -35,7 +35,7 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identified:
+class CaptionedSample:
     """A sample, the record it was made of, and the caption whose image it is about."""
 
     id: str
@@ -43,23 +43,25 @@ class Identified:
     sample: Sample
 
 
-def caption_samples(dataset: UnicornDataset, tokenizer: ConversationTokenizer) -> Iterator[Identified]:
+def caption_samples(dataset: UnicornDataset, tokenizer: ConversationTokenizer) -> Iterator[CaptionedSample]:
     """Every caption in the plain form, in row order."""
     for captions in _chunks(dataset.captions()):
         samples = tokenizer.captions([caption.text for caption in captions])
         for caption, sample in zip(captions, samples, strict=True):
-            yield Identified(id=caption.id, caption_id=caption.id, sample=sample)
+            yield CaptionedSample(id=caption.id, caption_id=caption.id, sample=sample)
 
 
-def instruction_samples(dataset: UnicornDataset, tokenizer: ConversationTokenizer) -> Iterator[Identified]:
+def instruction_samples(dataset: UnicornDataset, tokenizer: ConversationTokenizer) -> Iterator[CaptionedSample]:
     """Every instruction as a conversation, in the order of their captions."""
     for instructions in _chunks(dataset.instructions()):
         samples = tokenizer.conversations([instruction.messages for instruction in instructions])
         for instruction, sample in zip(instructions, samples, strict=True):
-            yield Identified(id=instruction.id, caption_id=instruction.caption_id, sample=sample)
+            yield CaptionedSample(id=instruction.id, caption_id=instruction.caption_id, sample=sample)
 
 
-def write_samples(path: Path, samples: Iterable[Identified], *, row_length: int, placeholders: tuple[int, int]) -> None:
+def write_samples(
+    path: Path, samples: Iterable[CaptionedSample], *, row_length: int, placeholders: tuple[int, int]
+) -> None:
     """Write the samples that fit as an Arrow stream, and why the others do not to `rejects.jsonl` beside it.
 
     `placeholders` is the image token's id and how many of it a sample holds. Both files are there whole or
@@ -95,7 +97,7 @@ def _fault(sample: Sample, row_length: int, placeholders: tuple[int, int]) -> st
     return None
 
 
-def _record(item: Identified) -> dict[str, Any]:
+def _record(item: CaptionedSample) -> dict[str, Any]:
     sample = item.sample
     return {
         "id": item.id,

@@ -144,7 +144,7 @@ class DatasetWriter:
         if manifest.block_size != self.block_size:
             raise UserError(
                 f"{self.folder} is made of blocks of {manifest.block_size} seeds, not {self.block_size}. "
-                f"Set block_size={manifest.block_size}, or choose another dataset=."
+                f"Set synthesis.block_size={manifest.block_size}, or choose another dataset=."
             )
         return manifest
 

@@ -36,10 +36,13 @@ class ModelAnswerer:
         *,
         batch_size: int,
         max_new_tokens: int,
+        device: str = "auto",
     ) -> None:
         from transformers import GenerationConfig
 
-        self._device = model.device
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        self._device = torch.device(device) if device != "auto" else accelerator or torch.device("cpu")
+        model.to(self._device)  # pyright: ignore[reportArgumentType]
         # transformers types `generate` for its own classes only.
         self._generate_tokens = cast("Callable[..., Tensor]", cast("Any", model).generate)
         self._tokenizer = tokenizer

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 MODEL = "model"
 TRANSFER = "transfer"
-EVALUATION = "evaluation"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from unicorn.evaluation.task import LETTERS, Example
 
 _Z = NormalDist().inv_cdf(0.975)
 _ARTICLES = re.compile(r"^(?:a|an|the)\s+")
-_LETTER = re.compile(r"^\W*(?:(?:the\s+)?(?:answer|option)(?:\s+is)?\W*)?([A-J])(?![\w'])", re.IGNORECASE)
+_LETTER = re.compile(r"^\W*(?:(?:the\s+)?(?:answer|option)(?:\s+is)?\W*)?([A-J])(?=\s*(?:[.):,]|$))", re.IGNORECASE)
 
 
 def normalise(answer: str) -> str:

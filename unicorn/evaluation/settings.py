@@ -12,6 +12,7 @@ class EvaluationSettings:
     """
 
     calibration: str | None = None
+    device: str = "auto"  # that the model answers on; auto: the accelerator if there is one
     batch_size: int = 256
     max_new_tokens: int = 32
     samples: int = 20  # shown in the report

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from unicorn.llm import Request, Result
-from unicorn.scenes.graph import complete, keyed_random
+from unicorn.scenes.graph import PartialScene, complete, keyed_random
 from unicorn.scenes.language import dense_caption
 from unicorn.scenes.lexicon import LETTERS
 from unicorn.scenes.questions import Question, questions
@@ -55,6 +55,8 @@ class GrammarGenerator:
         chance = rng.random()
         if chance < self._refused:
             return Result(id=request.id, text=rng.choice(_REFUSALS))
+        if not request.schema and read(request.messages[-1].content) == PartialScene():
+            return Result(id=request.id, text="", error="the seed tells nothing of the embedded world")
         text = _instruction(request, request.schema) if request.schema else _caption(request)
         if chance < self._refused + self._malformed:
             cut = text[: rng.randrange(len(text))]

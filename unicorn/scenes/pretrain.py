@@ -39,6 +39,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="the folder to write to")
     parser.add_argument("--quick", action="store_true", help="a few steps of everything, to see that it runs")
     arguments = parser.parse_args()
+    if arguments.quick and arguments.out == WEIGHTS:
+        parser.error("--quick needs --out: it would overwrite the shipped weights.")
     towers, language_model, scenes = TowersSettings(), LanguageModelSettings(), 24_000
     if arguments.quick:
         towers = TowersSettings(pairs=2_560)

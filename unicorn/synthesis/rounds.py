@@ -17,7 +17,7 @@ from unicorn.errors import UserError
 from unicorn.llm import Generator, Request, Result
 from unicorn.records import Reject
 from unicorn.synthesis.keyed import keyed_integer
-from unicorn.synthesis.parsing import Unusable
+from unicorn.synthesis.parsing import Reason, Unusable
 from unicorn.synthesis.settings import SynthesisSettings
 from unicorn.synthesis.stage import Identified, Stage
 
@@ -40,19 +40,19 @@ def write_block(
 ) -> Counter[str]:
     """Ask for a block's items and write it as a shard. Returns how often an answer was unusable, by reason.
 
-    `advance` is told of each item that is settled. Raises UserError if no answer at all can be used, and
-    leaves the answers in the journal.
+    `advance` is told of each item that is settled. Raises UserError, and leaves the answers in the journal, if
+    none of the first block can be used, or none of a later one has come at all.
     """
     journal = part.journal(block)
     try:
         outcome = Rounds(items, stage, journal, settings.max_attempts, seed, advance).run(generator)
     finally:
         journal.close()
-    if items and not outcome.records and not part.rows:
+    if items and not outcome.records and (not part.rows or set(outcome.unusable) == {Reason.NO_ANSWER.value}):
         reason, count = outcome.unusable.most_common(1)[0]
         raise UserError(
             f"no answer of {generator.name} can be used for {stage.name}; {count:,} times: {reason}. "
-            f"Read the answers in {journal.path}, mend the generator, and delete {journal.path.parent}."
+            f"Read the answers in {journal.path}, mend the generator, and delete {journal.path}."
         )
     part.write(block, outcome.records, outcome.rejects)
     return outcome.unusable

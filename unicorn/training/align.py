@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from unicorn.data.conversation import ConversationTokenizer
-    from unicorn.data.samples import Identified
+    from unicorn.data.samples import CaptionedSample
     from unicorn.dataset.reader import UnicornDataset
     from unicorn.model.modeling import UnicornForConditionalGeneration
 
@@ -38,7 +38,7 @@ class AlignStage:
     def __init__(self, settings: AlignSettings) -> None:
         self.settings = settings
 
-    def samples(self, dataset: "UnicornDataset", tokenizer: "ConversationTokenizer") -> "Iterable[Identified]":
+    def samples(self, dataset: "UnicornDataset", tokenizer: "ConversationTokenizer") -> "Iterable[CaptionedSample]":
         """Every caption in the plain form."""
         from unicorn.data.samples import caption_samples
 

@@ -25,19 +25,25 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class Checkpoints(Callback):
     """Saves every `every` steps and keeps the last two.
 
-    None is written at an epoch's last step: resumed there, Lightning would leave its validation out.
+    None is written at an epoch's last step (resumed there, Lightning would leave its validation out); the next step's
+    is instead.
     """
 
     def __init__(self, folder: Path, every: int) -> None:
         self.folder = folder
         self.every = every
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count from the step that a resumed run begins at."""
+        self.saved = trainer.global_step
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save, if it is time to."""
-        if trainer.global_step % self.every or trainer.is_last_batch:
+        if trainer.is_last_batch or trainer.global_step - self.saved < self.every:
             return
+        self.saved = trainer.global_step
         for logger in trainer.loggers:
             logger.save()
         trainer.save_checkpoint(self.folder / f"step-{trainer.global_step:08d}.ckpt")

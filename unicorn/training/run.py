@@ -64,7 +64,7 @@ def run_stage(
     if the stage that it follows is not finished.
     """
     record = StageRecord(run / stage.name)
-    common = made_by | {"seed": seed, "row_length": data.row_length}
+    common = made_by | {"seed": seed, "row_length": data.row_length, "precision": trainer.precision.value}
     own: dict[str, Any] = {"settings": asdict(stage.settings), "dataset": digests(dataset, stage.parts)}
     if stage.follows:
         own["follows"] = _start_from(StageRecord(run / stage.follows), common, model, stage)
@@ -90,13 +90,18 @@ def run_stage(
     return StageResult(model=stage.finish(module).eval(), metrics=named)
 
 
+def is_finished(stage: str, run: Path) -> bool:
+    """Whether the stage of that name has been trained to its end in the folder `run`."""
+    return StageRecord(run / stage).finished
+
+
 def save_model(folder: Path, model: UnicornForConditionalGeneration, tokenizer: "PreTrainedTokenizerFast") -> None:
     """Save model and tokeniser as Hugging Face does, the folder whole or not at all."""
     partial = folder.with_name(f"{folder.name}.partial")
-    for old in (partial, folder):
-        shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
+    shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
 
 
@@ -129,7 +134,10 @@ def _fit(trainer: Trainer, module: UnicornModule, data: UnicornDataModule, recor
     with warnings.catch_warnings():
         # Lightning 2.6 asks of its loaders in a way that torch 2.13 deprecates.
         warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\)", FutureWarning)
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as error:  # which Lightning makes of it
+            raise KeyboardInterrupt from error
     timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # pyright: ignore
     losses = {key: number for key, number in module.numbers.items() if key.endswith("loss")}
     metrics = losses | {

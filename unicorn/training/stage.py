@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from unicorn.dataset.manifest import Part
+from unicorn.errors import UserError
 
 if TYPE_CHECKING:
     from torch import nn
 
     from unicorn.data.conversation import ConversationTokenizer
-    from unicorn.data.samples import Identified
+    from unicorn.data.samples import CaptionedSample
     from unicorn.dataset.reader import UnicornDataset
     from unicorn.model.modeling import UnicornForConditionalGeneration
 
@@ -28,6 +29,13 @@ class StageSettings:
     gradient_clip: float = 1.0
     """Longest gradient; a longer one is scaled down to it."""
 
+    def __post_init__(self) -> None:
+        for key in ("batch", "epochs"):
+            if getattr(self, key) < 1:
+                raise UserError(f"{key}={getattr(self, key)} of a stage: must be at least 1.")
+        if self.gradient_clip <= 0:
+            raise UserError(f"gradient_clip={self.gradient_clip} of a stage: must be above 0; inf clips nothing.")
+
 
 class Stage(Protocol):
     """A stage of training. Stages differ in what is below; everything else is the same for all."""
@@ -44,7 +52,7 @@ class Stage(Protocol):
         """Its recipe."""
         ...
 
-    def samples(self, dataset: "UnicornDataset", tokenizer: "ConversationTokenizer") -> "Iterable[Identified]":
+    def samples(self, dataset: "UnicornDataset", tokenizer: "ConversationTokenizer") -> "Iterable[CaptionedSample]":
         """What it is taught, in row order."""
         ...
 

@@ -6,6 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from unicorn.errors import UserError
+
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
     from lightning.pytorch.loggers import Logger
@@ -30,7 +32,7 @@ LIGHTNING_PRECISION = {
 
 @dataclass(kw_only=True)
 class TrainerSettings:
-    """Where and how fast to train; like the data settings, none of it changes what is learned."""
+    """Where and how fast to train; of all of it only `precision` changes what is learned."""
 
     accelerator: str = "auto"
     devices: int = 1
@@ -42,6 +44,11 @@ class TrainerSettings:
     """Steps between two checkpoints."""
     log_every: int = 1
     """Steps between two rows of `metrics.csv`."""
+
+    def __post_init__(self) -> None:
+        for key in ("checkpoint_every", "log_every"):
+            if getattr(self, key) < 1:
+                raise UserError(f"trainer.{key}={getattr(self, key)}: must be at least 1.")
 
     def build(self, stage: "Stage", folder: Path, loggers: "list[Logger]") -> "Trainer":
         """The trainer of one stage, whose checkpoints lie in `folder`."""

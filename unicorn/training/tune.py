@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from unicorn.data.conversation import ConversationTokenizer
-    from unicorn.data.samples import Identified
+    from unicorn.data.samples import CaptionedSample
     from unicorn.dataset.reader import UnicornDataset
     from unicorn.model.modeling import UnicornForConditionalGeneration
 
@@ -62,7 +62,7 @@ class TuneStage(ABC):
     def __init__(self, settings: TuneSettings) -> None:
         self.settings = settings
 
-    def samples(self, dataset: "UnicornDataset", tokenizer: "ConversationTokenizer") -> "Iterable[Identified]":
+    def samples(self, dataset: "UnicornDataset", tokenizer: "ConversationTokenizer") -> "Iterable[CaptionedSample]":
         """Every instruction as a conversation."""
         from unicorn.data.samples import instruction_samples
 
