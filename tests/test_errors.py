@@ -42,6 +42,9 @@ def line_of(finished: Finished) -> str:
         ("+extra.key=1", ["'extra'"]),
         ("+transfer.key=1", ["'transfer.key'"]),
         ("seed=0,1", ["seed=0,1", "--multirun"]),
+        ("align.batch=0", ["batch=0", "at least 1"]),
+        ("tune.gradient_clip=0", ["gradient_clip=0", "above 0"]),
+        ("trainer.checkpoint_every=0", ["trainer.checkpoint_every=0", "at least 1"]),
     ],
 )
 def test_a_mistaken_override_is_named(override: str, parts: list[str]) -> None:
@@ -78,6 +81,13 @@ def test_a_dataset_of_another_encoder_is_refused_with_both_names(tmp_path: Path)
     line = line_of(run_script(train, f"dataset={tmp_path}"))
     assert "clip-of-another-house" in line
     assert "scenes-" in line
+
+
+def test_captions_of_another_world_are_not_made_into_scenes(tmp_path: Path) -> None:
+    seeds = tmp_path / "seeds.jsonl"
+    seeds.write_text('{"text": "my dog sleeps"}\n')
+    line = line_of(run_script(synthesize, f"dataset={tmp_path / 'data'}", "seeds=files", f"seeds.path={seeds}"))
+    assert "no answer of scenes-grammar" in line
 
 
 @pytest.mark.parametrize("part", ["captions", "instructions", "embeddings"])

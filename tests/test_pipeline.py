@@ -51,10 +51,13 @@ def test_the_captions_and_instructions_are_datasets_of_the_hub(small_dataset: Pa
     assert set(instructions["caption_id"]) <= set(captions["id"])
 
 
-def test_run_again_nothing_changes(small_dataset: Path, small_run: Path) -> None:
+@pytest.mark.parametrize("stages", ["null", "[align]", "[tune]"])
+def test_run_again_nothing_changes(small_dataset: Path, small_run: Path, stages: str) -> None:
     dataset, run = checksums(small_dataset), checksums(small_run / "model")
+    metrics = (small_run / "metrics.json").read_bytes()
     assert run_script(synthesize, f"dataset={small_dataset}", *SMALL).code == 0
-    assert run_script(train, f"dataset={small_dataset}", f"run={small_run}", *BRIEF).code == 0
+    assert run_script(train, f"dataset={small_dataset}", f"run={small_run}", f"stages={stages}", *BRIEF).code == 0
+    assert (small_run / "metrics.json").read_bytes() == metrics
     assert checksums(small_dataset) == dataset
     assert checksums(small_run / "model") == run
 

@@ -75,6 +75,8 @@ def test_a_match_is_exact(answer: str) -> None:
         ("a star", "B"),
         ("E", None),
         ("A star", "B"),
+        ("a large star", None),  # an article, no letter
+        ("b.", "B"),
         ("circle and star", None),
         ("", None),
     ],

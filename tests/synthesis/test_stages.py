@@ -172,6 +172,20 @@ def test_a_generator_of_which_nothing_can_be_used_ends_in_one_line(tmp_path: Pat
             captions_of(tmp_path, lambda request: Result(id=request.id))
 
 
+def test_an_outage_is_not_written_down_as_rejects(tmp_path: Path) -> None:
+    def dies(request: Request) -> Result:
+        if int(request.id.removeprefix("seed-")) < BLOCK:
+            return good_answer(request)
+        return Result(id=request.id, error="connection refused")
+
+    with pytest.raises(UserError, match=r"no answer of scripted .* 60 times: no answer") as raised:
+        captions_of(tmp_path, dies)
+    Path(str(raised.value).rpartition("delete ")[2].rstrip(".")).unlink()  # as it says
+    report, generator = captions_of(tmp_path)
+    assert (report.written, len(generator.requests)) == (50, 50 - BLOCK)
+    assert not report.rejected
+
+
 def test_another_seed_list_prompt_or_setting_is_refused(tmp_path: Path) -> None:
     captions_of(tmp_path)
     with pytest.raises(UserError, match="seeds"):
