@@ -174,5 +174,5 @@ def test_the_help_is_short_of_nothing() -> None:
     for script in (synthesize, train, evaluate):
         finished = run_script(script, "--help")
         assert finished.code == 0
-        for choice in ("transfer=mean_shift", "tune=lora_small", "task=scenes", "dataset: data/scenes"):
+        for choice in ("transfer=mean_shift", "tune=full", "task=scenes", "dataset: data/scenes"):
             assert choice in finished.out
