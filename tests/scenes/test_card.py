@@ -63,7 +63,7 @@ def test_swaps_agree_with_the_card() -> None:
     image_tower = ImageTower.from_pretrained(WEIGHTS / "image_tower", dtype=torch.float32)
     text_tower = TextTower.from_pretrained(WEIGHTS / "text_tower", dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(WEIGHTS / "text_tower")
-    assert swap_test(image_tower, text_tower, tokenizer, number=100) == pytest.approx(CARD["swaps"], abs=0.1)
+    assert swap_test(image_tower, text_tower, tokenizer) == pytest.approx(CARD["swaps"], abs=0.03)
 
 
 def test_the_gap_agrees_with_the_card() -> None:

@@ -16,7 +16,7 @@ from unicorn.dataset import DatasetWriter, Embeddings, Part, UnicornDataset
 from unicorn.errors import UserError
 from unicorn.evaluation.task import Benchmark
 from unicorn.records import Caption, Instruction, Message, Role, Task
-from unicorn.scenes.benchmark import FACTUAL, SceneBenchmarkSettings
+from unicorn.scenes.benchmark import ASKED, SceneBenchmarkSettings
 from unicorn.scenes.graph import keyed_random, sample_scene
 from unicorn.scenes.language import dense_caption
 from unicorn.scenes.paired import picture_of, write_paired
@@ -50,7 +50,7 @@ def test_every_type_is_asked_once_of_a_picture_at_most_and_often_enough() -> Non
     asked = Counter((example.picture, example.type) for example in examples)
     assert set(asked.values()) == {1}
     by_type = Counter(example.type for example in examples)
-    assert set(by_type) == set(FACTUAL)
+    assert set(by_type) == set(ASKED)
     assert min(by_type.values()) > 20
 
 

@@ -57,8 +57,8 @@ def test_tune_with_dropout_goes_on_where_it_was_however_often_it_is_killed(train
 
 
 def test_a_checkpoint_that_falls_on_an_epoch_s_end_is_written_a_step_later(training: Training) -> None:
+    trainer = TrainerSettings(accelerator="cpu", checkpoint_every=4)
     with pytest.raises(KilledError):
-        trainer = TrainerSettings(accelerator="cpu", checkpoint_every=4)
         training.run("edge", ALIGN, transfer=Dies(training.transfer, 31, kill), trainer=trainer)
     assert [path.stem for path in checkpoints(training.folder / "edge" / "align" / "checkpoints")] == ["step-00000005"]
 

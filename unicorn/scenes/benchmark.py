@@ -13,20 +13,11 @@ from unicorn.scenes.graph import Scene, keyed_random, sample_scene
 from unicorn.scenes.language import dense_caption
 from unicorn.scenes.questions import TYPES, questions
 
-# Types whose answer is a fact or two, to be matched exactly; the others' answers give reasons.
-FACTUAL = (
-    *(
-        "background",
-        "binding",
-        "colour",
-        "count",
-        "counting",
-        "domain",
-        "multiple_choice",
-        "position",
-        "presence",
-    ),
-    *("reading", "relation", "shape", "size", "texture", "two_facts"),
+# Types that a model trained on pictures answers at least 25 points above blind; docs/embedded_world.md has the figures.
+# The others ask for what the towers do not see (binding, relation, reading), or for more than the small model learns.
+ASKED = (
+    *("background", "colour", "count", "domain", "multiple_choice"),
+    *("position", "shape", "size", "texture", "two_facts"),
 )
 
 
@@ -35,7 +26,7 @@ class SceneBenchmarkSettings:
     """`count` scenes, each asked one question of every type in `types` that it decides."""
 
     count: int = 400
-    types: list[str] = field(default_factory=lambda: list(FACTUAL))
+    types: list[str] = field(default_factory=lambda: list(ASKED))
     seed: int = 0
 
     def build(self) -> "SceneBenchmark":
