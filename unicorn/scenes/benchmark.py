@@ -14,7 +14,7 @@ from unicorn.scenes.language import dense_caption
 from unicorn.scenes.questions import TYPES, questions
 
 # Types that a model trained on pictures answers at least 25 points above blind; docs/embedded_world.md has the figures.
-# The others ask for what the towers do not see (binding, relation, reading) or what the small model learns late (texture).
+# The others ask for what the towers do not see (binding, relation, reading), or what is learned late (texture).
 ASKED = (
     *("background", "colour", "count", "domain", "multiple_choice"),
     *("position", "shape", "size", "two_facts"),
