@@ -85,7 +85,7 @@ def test_a_dataset_of_another_encoder_is_refused_with_both_names(tmp_path: Path)
 
 def test_captions_of_another_world_are_not_made_into_scenes(tmp_path: Path) -> None:
     seeds = tmp_path / "seeds.jsonl"
-    seeds.write_text('{"text": "my dog sleeps"}\n')
+    seeds.write_text('{"text": "a cat on a red square"}\n')
     line = line_of(run_script(synthesize, f"dataset={tmp_path / 'data'}", "seeds=files", f"seeds.path={seeds}"))
     assert "no answer of scenes-grammar" in line
 

@@ -13,12 +13,13 @@ from typing import Any
 import orjson
 
 from unicorn.llm import Request, Result
-from unicorn.scenes.graph import PartialScene, complete, keyed_random
-from unicorn.scenes.language import dense_caption
-from unicorn.scenes.lexicon import LETTERS
+from unicorn.scenes.graph import complete, keyed_random
+from unicorn.scenes.language import FORMS, dense_caption
+from unicorn.scenes.lexicon import LETTERS, closed_vocabulary, words
 from unicorn.scenes.questions import Question, questions
 from unicorn.scenes.reader import read
 
+_VOCABULARY = frozenset(closed_vocabulary(FORMS))
 _REFUSALS = "I'm sorry, but I cannot help with that.", "As an AI, I have no picture to describe."
 
 
@@ -55,8 +56,9 @@ class GrammarGenerator:
         chance = rng.random()
         if chance < self._refused:
             return Result(id=request.id, text=rng.choice(_REFUSALS))
-        if not request.schema and read(request.messages[-1].content) == PartialScene():
-            return Result(id=request.id, text="", error="the seed tells nothing of the embedded world")
+        unknown = set[str]() if request.schema else set(words(request.messages[-1].content)) - _VOCABULARY
+        if unknown:
+            return Result(id=request.id, error=f"{min(unknown)!r} is no word of the embedded world")
         text = _instruction(request, request.schema) if request.schema else _caption(request)
         if chance < self._refused + self._malformed:
             cut = text[: rng.randrange(len(text))]
