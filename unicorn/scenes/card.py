@@ -31,7 +31,7 @@ def markdown(card: Card, gated: tuple[str, ...]) -> str:
         _ABOUT,
         "## Recipe\n",
         _table(
-            ["part", "weights", f"seconds on {card['threads']} thread(s)", "settings"],
+            ["part", "weights", "seconds", "threads", "settings"],
             [_part(card, *part) for part in _PARTS],
         ),
         _PROBES.format(least=card["gate"]["least"], gated=", ".join(gated), verdict=verdict),
@@ -58,7 +58,7 @@ _PARTS = ("image_tower", "towers"), ("text_tower", "towers"), ("language_model",
 
 def _part(card: Card, name: str, recipe: str) -> list[str]:
     settings = ", ".join(f"{key.replace('_', ' ')} {_told(value)}" for key, value in card["recipe"][recipe].items())
-    return [name, f"{card['weights'][name]:,}", card["seconds"][recipe], settings]
+    return [name, f"{card['weights'][name]:,}", card["seconds"][recipe], card["threads"][recipe], settings]
 
 
 def _told(value: Any) -> Any:

@@ -67,7 +67,7 @@ def pretrain(out: Path, towers: TowersSettings, language_model: LanguageModelSet
     language_model_seconds = time.monotonic() - start
     card = {
         "recipe": {"towers": asdict(towers), "language model": asdict(language_model), "torch": torch.__version__},
-        "threads": torch.get_num_threads(),
+        "threads": dict.fromkeys(("towers", "language model"), torch.get_num_threads()),
         "seconds": {"towers": round(towers_seconds), "language model": round(language_model_seconds)},
         "weights": {
             name: sum(weight.numel() for weight in part.parameters())
