@@ -91,6 +91,14 @@ def test_nothing_supervised_is_a_loss_of_zero_with_gradients_of_zero(language_mo
     assert all(weight.grad is not None and not weight.grad.any() for weight in model.projector.parameters())
 
 
+def test_the_projector_takes_unit_vectors_at_unit_scale(language_model: str) -> None:
+    projector = build(language_model).projector
+    vectors = torch.nn.functional.normalize(torch.randn(3, DIMENSION), dim=-1)
+    first, _, second = projector.layers
+    hidden = torch.nn.functional.gelu(DIMENSION**0.5 * vectors @ first.weight.T + first.bias)
+    torch.testing.assert_close(projector(vectors)[:, 0], hidden @ second.weight.T + second.bias)
+
+
 def test_learned_visual_tokens_differ_and_repeated_ones_do_not(language_model: str) -> None:
     image = torch.randn(1, DIMENSION)
     learned = build(language_model, visual_tokens=3).projector(image)[0]

@@ -63,6 +63,16 @@ def test_a_checkpoint_that_falls_on_an_epoch_s_end_is_written_a_step_later(train
     assert [path.stem for path in checkpoints(training.folder / "edge" / "align" / "checkpoints")] == ["step-00000005"]
 
 
+def test_the_seconds_of_all_sessions_are_counted(training: Training) -> None:
+    training.run("timed", ALIGN)
+    whole = training.run("timed", ALIGN)["align/seconds"]
+    slow = Dies(training.transfer, 17, kill)
+    slow.before = 0.2
+    with pytest.raises(KilledError):
+        training.run("slow", ALIGN, transfer=slow, trainer=EVERY_STEP)
+    assert training.run("slow", ALIGN)["align/seconds"] > whole + 1.0
+
+
 def test_a_torn_checkpoint_is_passed_over(training: Training) -> None:
     with pytest.raises(KilledError):
         training.run("torn", ALIGN, transfer=Dies(training.transfer, 30, kill), trainer=EVERY_STEP)

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -192,10 +193,12 @@ class Dies:
         self.transfer = transfer
         self.left = call
         self.how = how
+        self.before = 0.0  # seconds that each call takes
 
     def text(self, *arguments: Any) -> Any:
         """The transfer's own, until it is too late."""
         self.left -= 1
+        time.sleep(self.before)
         if self.left == 0:
             self.how()
         return self.transfer.text(*arguments)
