@@ -1,9 +1,10 @@
 """Ask a trained model about real images: image tower -> shift -> answers, scores, figures."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from unicorn import command
-from unicorn.config import Config, document, load_config
+from unicorn.config import Config, document, load_config, save_config
 
 
 def evaluate(config: Config) -> None:
@@ -19,13 +20,11 @@ def evaluate(config: Config) -> None:
     from unicorn.evaluation.task import Benchmark, Findings, merge_metrics
     from unicorn.report.metrics import write_metrics
     from unicorn.report.table import show
-    from unicorn.transfer import Statistics
 
     settings = config.evaluation
     run = Run.open(Path(config.run))
     trained = load_config(run.path / "config.yaml")
     run.require_encoder(trained.encoder)
-    calibration = Statistics.load(Path(settings.calibration)) if settings.calibration else None
     image_tower = trained.encoder.image_tower()
     answerer = ModelAnswerer(
         run.model,
@@ -35,12 +34,13 @@ def evaluate(config: Config) -> None:
         device=settings.device,
     )
     out = Path(config.out or run.path / "evaluation")
+    asked = replace(trained, **{key: getattr(config, key) for key in ("run", "out", "evaluation", "pictures", "tasks")})
 
     findings: dict[str, Findings] = {}
     for name, task_settings in config.tasks.items():
         task = task_settings.build()
         if isinstance(task, Benchmark):
-            centring = run.transfer.image_centring(calibration)
+            centring = settings.image_centring(run.transfer)
             findings[name] = run_benchmark(
                 task, answerer, image_tower, centring, name=name, seed=config.seed, samples=settings.samples
             )
@@ -51,9 +51,10 @@ def evaluate(config: Config) -> None:
         findings[name].save(out / name)
 
     metrics = merge_metrics(findings)
-    write_metrics(out, metrics)
     report = out / "report.html"
-    evaluation_report(run.path, list(findings.values()), document(trained)).write(report)
+    evaluation_report(run.path, list(findings.values()), document(asked)).write(report)
+    save_config(asked, out / "config.yaml")
+    write_metrics(out, metrics)
     show(*closing_tables(metrics, {"dataset": Path(trained.dataset), "run": run.path, "report": report}))
 
 

@@ -4,26 +4,30 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import hydra
+from hydra import compose
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException
+from hydra.experimental.callback import Callback
 from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from unicorn.config import Config, describe, to_config, typed, unknown_key
+from unicorn.config import KIND, Config, describe, document, to_config, typed, unknown_key
 from unicorn.errors import UserError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
+_PLACES = ("name", "run", "out", "stages")
 
 
 class TypedConfigSource(FileConfigSource):
@@ -62,6 +66,7 @@ def run(script: Callable[[Config], None]) -> None:
         return
     # Hydra's own report of an error is many lines long and ends with code 1; this makes it raise instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    os.environ["HYDRA_MAIN_MODULE"] = script.__name__  # by which Hydra names the job
     if not sys.stderr.isatty():  # a loading bar in a log is noise
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     plugins = Plugins.instance()
@@ -72,9 +77,13 @@ def run(script: Callable[[Config], None]) -> None:
     logging.getLogger("unicorn").setLevel(logging.INFO)
 
     def job(composed: DictConfig) -> None:
+        sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+        config = to_config(composed)
         try:
-            script(_of_this_job(to_config(composed)))
+            script(of_sweep(config, HydraConfig.get().overrides.task) if sweep else config)
         except UserError as error:
+            if sweep:  # it may have to travel from another process; Hydra says of which job it is
+                raise
             _exit(f"error: {error}", code=2)
         except KeyboardInterrupt:
             _exit("interrupted: run the same command again to go on from here.", code=130)
@@ -122,12 +131,53 @@ def _exit(line: str, *, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _of_this_job(config: Config) -> Config:
-    """In a sweep every job has a run folder of its own, named by what differs."""
-    job = HydraConfig.get()
-    if job.mode == RunMode.MULTIRUN:
-        config.run = f"{config.run}/{job.job.override_dirname.replace('/', '-')}"
-    return config
+def of_sweep(config: Config, overrides: Sequence[str]) -> Config:
+    """The configuration of a job of a sweep, with folders of its own, named by the job's overrides.
+
+    Those that training reads name the run within the sweep's folder, so that train.py and evaluate.py with the same
+    overrides mean the same run; the others name the evaluation within the run.
+    """
+    trained, evaluated = list[str](), list[str]()
+    for override in overrides:
+        key = override.lstrip("+~").split("=")[0]
+        if key not in _PLACES:
+            (trained if _is_read_by_training(key) else evaluated).append(override.lstrip("+~"))
+    run = Path(config.run) / (_folder_name(trained) or "run")
+    out = run / "evaluation" / _folder_name(evaluated)
+    return replace(config, run=str(run), out=str(out))
+
+
+def _is_read_by_training(key: str) -> bool:
+    root = key.partition(".")[0]
+    return root == "experiment" or root in {item.name for item in fields(Config)} - {"evaluation", "pictures"}
+
+
+def _folder_name(overrides: Sequence[str]) -> str:
+    return "_".join(override.replace("=", "-").replace("/", "-") for override in overrides)
+
+
+class SweepComparison(Callback):
+    """Shows and saves, at a sweep's end, the comparison of all runs in its folder (Hydra calls it)."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Compare what the script made: runs, or evaluations of them."""
+        from unicorn.evaluation.comparison import compare, flat_settings
+        from unicorn.evaluation.comparison_page import PAGE, comparison_tables, save_comparison
+        from unicorn.report.table import facts_table, show
+
+        folder = Path(config.hydra.sweep.dir)
+        made = "*/evaluation/**" if config.hydra.job.name == "evaluate" else "*"
+        choices = {_kind(path): path.stem for path in sorted(CONF.glob("*/*.yaml"), reverse=True)}
+        defaults = flat_settings(document(to_config(compose("config"))), choices)
+        if comparison := compare(folder.glob(made), defaults, choices):
+            save_comparison(comparison, folder)
+            show(*comparison_tables(comparison), facts_table("Compared", {"runs": folder, "report": folder / PAGE}))
+
+
+def _kind(path: Path) -> str:
+    """The settings class that a YAML file names; of those that name one, the last of the alphabet has its name."""
+    found = re.search(rf"^{KIND}: (\S+)$", path.read_text(), re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _one_line(error: Exception) -> str:

@@ -16,10 +16,11 @@ class Projector(nn.Module):
 
     def __init__(self, config: UnicornConfig) -> None:
         super().__init__()
-        width: int = config.get_text_config().hidden_size
+        hidden: int = config.get_text_config().hidden_size
+        width = config.projector_width or hidden
         self.visual_tokens = config.visual_tokens
         self.made = config.visual_tokens if config.visual_mode == VisualMode.learned else 1
-        sizes = [config.embedding_dimension, *[width] * (config.projector_layers - 1), width * self.made]
+        sizes = [config.embedding_dimension, *[width] * (config.projector_layers - 1), hidden * self.made]
         layers: list[nn.Module] = [nn.Linear(sizes[0], sizes[1])]
         for inputs, outputs in pairwise(sizes[1:]):
             layers += [nn.GELU(), nn.Linear(inputs, outputs)]

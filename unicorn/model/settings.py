@@ -49,6 +49,8 @@ class ModelSettings:
     visual_tokens: int = 1
     visual_mode: VisualMode = VisualMode.learned
     projector_layers: int = 2
+    projector_width: int | None = None
+    """Of the layers between; null: the language model's hidden size, as in the paper."""
     dtype: Dtype = Dtype.float32
     attention: Attention = Attention.sdpa
 
@@ -78,6 +80,7 @@ class ModelSettings:
             text_config=language_model.config,
             embedding_dimension=dimension,
             projector_layers=self.projector_layers,
+            projector_width=self.projector_width,
             visual_tokens=self.visual_tokens,
             visual_mode=self.visual_mode.value,
             image_token_id=tokenizer.image_token_id,

@@ -31,8 +31,10 @@ def numbers_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Ce
 
 
 def show(*tables: Table) -> None:
-    """Print tables to the terminal."""
+    """Print tables to the terminal; into a file or a pipe as wide as they are."""
     console = Console()
+    if not console.is_terminal:
+        console.width = 200
     for table in tables:
         console.print(table)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool
@@ -12,6 +13,10 @@ from unicorn.evaluation.task import Example, Picture
 from unicorn.scenes.graph import Scene, keyed_random, sample_scene
 from unicorn.scenes.language import dense_caption
 from unicorn.scenes.questions import TYPES, questions
+from unicorn.scenes.shift import Shift, shifted_picture, shifted_scene
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 # Types that a model trained on pictures answers at least 25 points above blind; docs/embedded_world.md has the figures.
 # The others ask for what the towers do not see (binding, relation, reading), or what is learned late (texture).
@@ -23,10 +28,14 @@ ASKED = (
 
 @dataclass(kw_only=True)
 class SceneBenchmarkSettings:
-    """`count` scenes, each asked one question of every type in `types` that it decides."""
+    """`count` scenes, each asked one question of every type in `types` that it decides.
+
+    `shift` moves the test set away from what the captions told of, in style or in content.
+    """
 
     count: int = 400
     types: list[str] = field(default_factory=lambda: list(ASKED))
+    shift: Shift = Shift.none
     seed: int = 0
 
     def build(self) -> "SceneBenchmark":
@@ -45,12 +54,10 @@ class SceneBenchmark:
 
     def pictures(self) -> Iterator[Picture]:
         """The scenes, rendered, each with a dense caption."""
-        from unicorn.scenes.render import render
-
         for key, scene in self._scenes():
             yield Picture(
                 id=key,
-                image=render(scene, keyed_random(key, "picture")),
+                image=self._render(key, scene),
                 caption=dense_caption(scene, keyed_random(key, "caption")),
                 domain=scene.domain,
             )
@@ -85,4 +92,9 @@ class SceneBenchmark:
     def _scenes(self) -> Iterator[tuple[str, Scene]]:
         for number in range(self._settings.count):
             key = f"benchmark/{self._settings.seed}/{number}"
-            yield key, sample_scene(keyed_random(key, "scene"))
+            yield key, shifted_scene(sample_scene(keyed_random(key, "scene")), self._settings.shift)
+
+    def _render(self, key: str, scene: Scene) -> "Image":
+        from unicorn.scenes.render import render
+
+        return shifted_picture(render(scene, keyed_random(key, "picture")), self._settings.shift)

@@ -1,4 +1,4 @@
-"""Stage 1: every sparse seed becomes one dense caption."""
+"""Stage 1: every sparse seed becomes one dense caption, or, where that is not asked for, is one as it is."""
 
 import time
 from collections import Counter
@@ -26,23 +26,25 @@ def write_captions(
     """
     began = time.monotonic()
     stage = CaptionStage(generator.name, settings)
-    made_by = {
-        "seeds": seeds.name,
+    densified_by = {
         "generator": generator.name,
         "prompt": stage.prompt.version,
         "words": [settings.words_min, settings.words_max],
         "max_attempts": settings.max_attempts,
         "seed": seed,
     }
-    part = writer.captions(made_by)
+    part = writer.captions({"seeds": seeds.name} | (densified_by if settings.densify else {}))
     unusable: Counter[str] = Counter()
     blocks = 0
     with progress("captions", len(seeds)) as advance:
         for block, items in enumerate(_blocks(seeds, writer.block_size)):
             if part.finished(block):
                 advance(len(items))
-            else:
+            elif settings.densify:
                 unusable += write_block(part, block, items, stage, generator, settings, seed, advance)
+            else:
+                part.write(block, [as_it_is(item) for item in items])
+                advance(len(items))
             blocks += 1
     part.complete(blocks)
     return StageReport(
@@ -77,6 +79,11 @@ class CaptionStage:
             generator=self._generator,
             prompt_version=self.prompt.version,
         )
+
+
+def as_it_is(seed: Seed) -> Caption:
+    """The caption that a seed is without being densified: no generator has seen it."""
+    return Caption(id=seed.id, text=seed.text, domain=seed.domain, generator="", prompt_version="")
 
 
 def _blocks(seeds: SeedSource, size: int) -> Iterator[list[Seed]]:

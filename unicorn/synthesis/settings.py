@@ -20,6 +20,7 @@ class SynthesisSettings:
 
     block_size: int = 16384  # seeds in a shard, the unit that is finished or not
     max_attempts: int = 3  # before an item is given up
+    densify: bool = True  # false: the seeds are the captions, as they are (the paper's ablation)
     words_min: int = 40  # of a dense caption
     words_max: int = 500
     pairs_min: int = 6  # questions, each with its answer, in an instruction

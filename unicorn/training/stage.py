@@ -24,15 +24,16 @@ class StageSettings:
     """Conversations in a step, over all devices."""
     learning_rate: float
     epochs: int = 1
+    """0 leaves the weights as they are: `align.epochs=0` tunes with a projector that was never aligned."""
     warmup: float = 0.03
     """Share of the steps in which the learning rate rises."""
     gradient_clip: float = 1.0
     """Longest gradient; a longer one is scaled down to it."""
 
     def __post_init__(self) -> None:
-        for key in ("batch", "epochs"):
-            if getattr(self, key) < 1:
-                raise UserError(f"{key}={getattr(self, key)} of a stage: must be at least 1.")
+        for key, least in (("batch", 1), ("epochs", 0)):
+            if getattr(self, key) < least:
+                raise UserError(f"{key}={getattr(self, key)} of a stage: must be at least {least}.")
         if self.gradient_clip <= 0:
             raise UserError(f"gradient_clip={self.gradient_clip} of a stage: must be above 0; inf clips nothing.")
 

@@ -24,14 +24,18 @@ class NoCentring:
 
 
 class MeanCentring:
-    """n(v - mean(V)), with the mean of a calibration set or, without one, of all images observed so far."""
+    """n(v - mean(V)), with the mean of a calibration set or, without one, of all images observed so far.
 
-    def __init__(self, space: str, normalised: bool, calibration: Statistics | None) -> None:
+    Without `normalise`, n(x) = x.
+    """
+
+    def __init__(self, space: str, normalised: bool, calibration: Statistics | None, *, normalise: bool = True) -> None:
         """Raises UserError if the calibration is not of the space and normalisation of the text vectors."""
         if calibration is not None:
             calibration.require(space, normalised)
         self._space = space
         self._normalised = normalised
+        self._normalise = normalise
         self._calibrated = calibration is not None
         self._images = calibration
 
@@ -48,13 +52,14 @@ class MeanCentring:
         self._images = images
 
     def transform(self, vectors: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
-        """The vectors, centred and of unit norm. Raises UserError if there is no mean to subtract."""
+        """The vectors, centred, and of unit norm where asked for. Raises UserError if there is no mean to subtract."""
         if self._images is None:
             raise UserError(
                 "this model subtracts the mean of image vectors, and none is known. Calibrate it: "
                 "`python evaluate.py run=...` on a set of images saves their mean in the run."
             )
-        return unit(centred(vectors, self._images.mean))
+        shifted = centred(vectors, self._images.mean)
+        return unit(shifted) if self._normalise else shifted
 
     def statistics(self) -> Statistics | None:
         """The statistics whose mean is subtracted; None before the first image."""

@@ -15,7 +15,9 @@ from unicorn.transfer.transfer import ImageCentring, NoiseKey
 
 @dataclass(kw_only=True)
 class MeanShiftSettings:
-    """There is nothing to set: the mean is that of the training captions."""
+    """`normalise` puts the shifted vectors back onto the unit sphere, as version 2 of the paper does and 1 does not."""
+
+    normalise: bool = True
 
     def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "MeanShift":
         """The transfer of a training split, of which the statistics tell all."""
@@ -23,21 +25,24 @@ class MeanShiftSettings:
             space=statistics.space,
             normalised=statistics.normalised,
             text_mean=statistics.mean.astype(np.float32),
+            normalise=self.normalise,
         )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MeanShift(FittedTransfer):
-    """Text: n(u - mean(U)). Image: n(v - mean(V)). With n(x) = x / |x|; arXiv 2503.22655v2, stage 3."""
+    """Text: n(u - mean(U)). Image: n(v - mean(V)). With n(x) = x / |x|, or n(x) = x; arXiv 2503.22655, stage 3."""
 
     text_mean: Float32[np.ndarray, " d"]
+    normalise: bool
 
     def text(
         self, vectors: Float[np.ndarray, "n d"], domains: Iterable[str] | None, noise: NoiseKey
     ) -> Float32[np.ndarray, "n d"]:
         """n(u - mean(U))."""
-        return unit(centred(vectors, self.text_mean))
+        shifted = centred(vectors, self.text_mean)
+        return unit(shifted) if self.normalise else shifted
 
     def image_centring(self, calibration: Statistics | None = None) -> ImageCentring:
         """n(v - mean(V))."""
-        return MeanCentring(self.space, self.normalised, calibration)
+        return MeanCentring(self.space, self.normalised, calibration, normalise=self.normalise)
