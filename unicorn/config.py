@@ -31,6 +31,7 @@ class Config:
     run: str
     out: str | None
     stages: list[str] | None
+    image_statistics: str | None
     seeds: Any
     llm: Any
     synthesis: Any

@@ -55,6 +55,17 @@ def read_rejects(folder: Path, part: str) -> list[Reject]:
     return [Reject(**json.loads(line)) for path in paths for line in path.read_text().splitlines()]
 
 
+def test_seeds_that_are_not_densified_are_the_captions_and_nothing_is_asked(tmp_path: Path) -> None:
+    report, generator = captions_of(tmp_path, settings=replace(SETTINGS, densify=False))
+    assert generator.requests == []
+    assert report.written == 50
+    assert [(caption.id, caption.text) for caption in read_captions(tmp_path)] == [
+        (seed.id, seed.text) for seed in ListedSeeds(50)
+    ]
+    with pytest.raises(UserError, match=r"made otherwise \(generator was None"):
+        captions_of(tmp_path)
+
+
 def test_every_seed_becomes_a_caption_in_the_order_of_the_seeds(tmp_path: Path) -> None:
     report, generator = captions_of(tmp_path)
     captions = read_captions(tmp_path)

@@ -31,6 +31,16 @@ def training_samples(training: Training) -> int:
     return int(training.dataset.training_mask.sum())
 
 
+def test_no_epoch_of_align_leaves_a_projector_that_tune_can_start_from(training: Training) -> None:
+    before, _ = training.model()
+    metrics = training.run("skipped", replace(ALIGN, epochs=0))
+    assert metrics["align/steps"] == 0
+    assert metrics["align/samples"] == 64
+    for name, weight in training.trained.state_dict().items():
+        assert torch.equal(weight, before.state_dict()[name])
+    assert training.run("skipped", replace(ALIGN, epochs=0), FULL)["tune/steps"] > 0
+
+
 @pytest.mark.parametrize("settings", [LORA, FULL])
 def test_tune_learns_from_where_align_ended(training: Training, settings: object) -> None:
     name = type(settings).__name__

@@ -57,12 +57,13 @@ def image_statistics(tmp_path: Path) -> str:
     return str(tmp_path / "images")
 
 
-@pytest.fixture(params=["none", "zero", "mean_shift", "c3", "realign"])
+@pytest.fixture(params=["none", "zero", "mean_shift", "mean_shift_unnormalised", "c3", "realign"])
 def transfer(request: pytest.FixtureRequest, image_statistics: str) -> Transfer:
     settings: dict[str, TransferSettings] = {
         "none": NoTransferSettings(),
         "zero": ZeroSettings(),
         "mean_shift": MeanShiftSettings(),
+        "mean_shift_unnormalised": MeanShiftSettings(normalise=False),
         "c3": C3Settings(),
         "realign": ReAlignSettings(image_statistics=image_statistics),
     }
@@ -85,6 +86,12 @@ def test_mean_shift_is_the_formula():
     centre = mean(TEXT)
     expected = [norm([float(x) - c for x, c in zip(u, centre, strict=True)]) for u in TEXT]
     np.testing.assert_allclose(fit(MeanShiftSettings()).text(TEXT, None, KEY), expected, atol=1e-6)
+
+
+def test_mean_shift_of_the_paper_s_first_version_is_not_normalised():
+    centre = mean(TEXT)
+    expected = [[float(x) - c for x, c in zip(u, centre, strict=True)] for u in TEXT]
+    np.testing.assert_allclose(fit(MeanShiftSettings(normalise=False)).text(TEXT, None, KEY), expected, atol=1e-6)
 
 
 def test_c3_is_the_formula():
@@ -121,7 +128,9 @@ def test_realign_brings_text_to_the_mean_and_trace_of_images(image_statistics: s
     assert abs(trace(TEXT) - trace(IMAGES)) > 0.5 * trace(IMAGES)
 
 
-@pytest.mark.parametrize("settings", [MeanShiftSettings(), C3Settings(variance=0.0)])
+@pytest.mark.parametrize(
+    "settings", [MeanShiftSettings(), MeanShiftSettings(normalise=False), C3Settings(variance=0.0)]
+)
 def test_training_and_inference_do_the_same_to_the_same_vectors(settings: TransferSettings):
     transfer = fit(settings)
     for calibration in (None, Statistics.of("space", TEXT)):
@@ -171,7 +180,7 @@ def test_images_of_another_norm_are_refused():
 
 
 def test_realign_without_image_statistics_says_how_to_make_them():
-    with pytest.raises(UserError, match=r"transfer\.image_statistics.*image_statistics/"):
+    with pytest.raises(UserError, match=r"set image_statistics= to a folder.*image_statistics/"):
         fit(ReAlignSettings())
 
 

@@ -29,8 +29,8 @@ class ReAlignSettings:
         """
         if self.image_statistics is None:
             raise UserError(
-                "transfer=realign needs statistics of images: set transfer.image_statistics to a folder of "
-                "them, as an evaluation of a mean_shift or c3 run leaves in image_statistics/."
+                "transfer=realign needs statistics of images: set image_statistics= to a folder of them, as an "
+                "evaluation of a mean_shift or c3 run leaves in image_statistics/."
             )
         images = Statistics.load(Path(self.image_statistics))
         images.require(statistics.space, statistics.normalised)

@@ -1,0 +1,129 @@
+"""Runs compared: what varies is found, seeds are taken together, differences are paired by seed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy import stats
+
+from unicorn.evaluation.comparison import Comparison, Interval, compare
+from unicorn.evaluation.comparison_page import comparison_tables, save_comparison
+
+CHOICES = {"a.NoneSettings": "none", "a.ShiftSettings": "shift", "a.NoiseSettings": "noise", "a.SceneSettings": "scenes"}
+DEFAULTS = {"transfer": "shift", "dataset": "data/all", "task": "scenes", "scenes.light": "day"}
+
+
+def finish(folder: Path, metrics: dict[str, float], **settings: Any) -> Path:
+    """A run's folder, as a script leaves it."""
+    document = {"seed": 0, "name": folder.name, "run": str(folder), "dataset": "data/all", "tune": {"rate": 1}} | settings
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(json.dumps(document))
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    return folder
+
+
+def transfer(name: str, **values: Any) -> dict[str, Any]:
+    return {"kind": f"a.{name}Settings"} | values
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Path]:
+    """Two transfers of three seeds; noise has a setting that the others lack, which does not vary."""
+    accuracy = {"Shift": (0.80, 0.82, 0.87), "None": (0.50, 0.58, 0.60), "Noise": (0.79, 0.83, 0.88)}
+    return [
+        finish(
+            tmp_path / f"{name}-{seed}",
+            {"accuracy": accuracy[name][seed], "accuracy/colour": seed / 10, "baseline/blind": 0.25},
+            transfer=transfer(name, **({"variance": 0.1} if name == "Noise" else {})),
+            scenes={"kind": "a.SceneSettings", "light": "day"},
+            seed=seed,
+        )
+        for name in accuracy
+        for seed in range(3)
+    ]
+
+
+def compared(folders: list[Path]) -> Comparison:
+    comparison = compare(folders, DEFAULTS, CHOICES)
+    assert comparison is not None
+    return comparison
+
+
+def test_seeds_are_taken_together_and_the_default_is_what_others_are_compared_with(runs: list[Path]) -> None:
+    (part,) = compared(runs).parts
+    assert [row.settings for row in part] == [{"transfer": "shift"}, {"transfer": "noise"}, {"transfer": "none"}]
+    assert part[0].by_seed == {"0": 0.80, "1": 0.82, "2": 0.87}
+    assert part[0].difference is None
+    assert part[0].blind == pytest.approx(0.25)
+    assert part[0].types == {"accuracy/colour": pytest.approx(0.1)}
+
+
+def test_intervals_and_paired_differences_are_student_s(runs: list[Path]) -> None:
+    (shift, noise, none) = compared(runs).parts[0]
+    low, high = stats.t.interval(0.95, 2, 0.83, stats.sem([0.80, 0.82, 0.87]))
+    assert (shift.score.mean, shift.score.half) == pytest.approx((0.83, (high - low) / 2))
+    assert none.difference is not None
+    low, high = stats.t.interval(0.95, 2, -0.27, stats.sem([-0.30, -0.24, -0.27]))
+    assert (none.difference.mean, none.difference.half) == pytest.approx((-0.27, (high - low) / 2))
+    assert none.ratio == pytest.approx(0.56 / 0.83)
+    assert none.same_sign
+    assert noise.same_sign is False
+
+
+def test_only_seeds_that_both_have_are_paired(runs: list[Path]) -> None:
+    none = compared(runs[:3] + runs[5:6]).parts[0][1]
+    assert none.difference == Interval(mean=pytest.approx(0.60 - 0.87), half=None)
+
+
+def test_what_is_asked_parts_the_table(runs: list[Path], tmp_path: Path) -> None:
+    dark = [
+        finish(
+            tmp_path / f"dark-{name}",
+            {"accuracy": accuracy},
+            transfer=transfer(name),
+            scenes={"kind": "a.SceneSettings", "light": "dark"},
+        )
+        for name, accuracy in (("Shift", 0.4), ("None", 0.3))
+    ]
+    day, other = compared(runs + dark).parts
+    assert {row.settings["scenes.light"] for row in day} == {"day"}
+    assert [(row.settings["transfer"], row.score.mean) for row in other] == [("shift", 0.4), ("none", 0.3)]
+    assert other[1].difference == Interval(mean=pytest.approx(-0.1), half=None)
+
+
+def test_settings_of_a_choice_count_where_they_vary(runs: list[Path], tmp_path: Path) -> None:
+    louder = finish(tmp_path / "louder", {"accuracy": 0.7}, transfer=transfer("Noise", variance=0.5))
+    settings = [row.settings for row in compared([runs[6], louder]).parts[0]]
+    assert {"transfer.variance": "0.1"} in [{"transfer.variance": row["transfer.variance"]} for row in settings]
+    assert all("transfer" not in row for row in settings)
+
+
+def test_where_there_is_no_accuracy_the_held_out_loss_is_compared(tmp_path: Path) -> None:
+    folders = [
+        finish(tmp_path / str(rate), {"align/validation/loss": 2.0, "tune/validation/loss": rate}, tune={"rate": rate})
+        for rate in (1, 2)
+    ]
+    comparison = compared(folders)
+    assert comparison.metric == "tune/validation/loss"
+    assert [row.settings for row in comparison.parts[0]] == [{"tune.rate": "1"}, {"tune.rate": "2"}]
+
+
+def test_what_is_not_finished_is_left_out_and_one_run_is_no_comparison(runs: list[Path], tmp_path: Path) -> None:
+    (runs[0] / "metrics.json").unlink()
+    assert len(compared(runs).parts[0][0].by_seed) == 2
+    assert compare(runs[:2], DEFAULTS, CHOICES) is None
+    assert compare([tmp_path / "none"], DEFAULTS, CHOICES) is None
+
+
+def test_the_comparison_is_printed_saved_and_drawn(runs: list[Path], tmp_path: Path) -> None:
+    comparison = compared(runs)
+    save_comparison(comparison, tmp_path)
+    saved = json.loads((tmp_path / "comparison.json").read_text())
+    assert saved["parts"][0][2]["difference"]["mean"] == pytest.approx(-0.27)
+    page = (tmp_path / "comparison.html").read_text()
+    for shown in ("noise", "-0.270 ± 0.075", "0.830 ± 0.090", "not in each seed", "<img"):
+        assert shown in page
+    assert (tmp_path / "comparison_0.png").read_bytes().startswith(b"\x89PNG")
+    (table,) = comparison_tables(comparison)
+    assert [column.header for column in table.columns] == ["transfer", "seeds", "accuracy", "blind", "difference", "ratio"]
