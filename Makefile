@@ -1,5 +1,6 @@
 # make demo   text in, a model that answers questions about pictures out
 # make science   the comparison of transfers, captions and test sets: an hour on two cores
+# make ablations  what each choice of the defaults is worth: longer
 # make test   every fast test;  make check: lint, format, types, import direction
 
 PYTHON ?= python3
@@ -9,12 +10,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
 # Three seeds of everything, two runs side by side.
-SWEEP = -m name=science seed=0,1,2 image_statistics=$(PAIRED)/embeddings hydra/launcher=joblib hydra.launcher.n_jobs=2
+SWEEP = -m seed=0,1,2 hydra/launcher=joblib hydra.launcher.n_jobs=2
+SCIENCE = $(SWEEP) name=science image_statistics=$(PAIRED)/embeddings
 DENSE = data/scenes
 SPARSE = data/scenes-sparse
 PAIRED = data/scenes-paired
 
-.PHONY: demo science test test-slow test-gpu check clean
+.PHONY: demo science ablations test test-slow test-gpu check clean
 
 demo: .venv/demo
 	$(BIN)/python synthesize.py
@@ -25,12 +27,22 @@ science: .venv/demo
 	$(BIN)/python synthesize.py dataset=$(DENSE)
 	$(BIN)/python synthesize.py dataset=$(SPARSE) synthesis.densify=false synthesis.pairs_min=1
 	$(BIN)/python -m unicorn.scenes.paired dataset=$(DENSE) out=$(PAIRED)
-	$(BIN)/python train.py $(SWEEP) dataset=$(DENSE) transfer=mean_shift,none,c3,realign
-	$(BIN)/python train.py $(SWEEP) dataset=$(SPARSE),$(PAIRED) transfer=mean_shift
-	$(BIN)/python evaluate.py $(SWEEP) dataset=$(DENSE) transfer=none,c3,realign task=scenes
-	$(BIN)/python evaluate.py $(SWEEP) dataset=$(SPARSE),$(PAIRED) transfer=mean_shift task=scenes
-	$(BIN)/python evaluate.py $(SWEEP) dataset=$(DENSE) transfer=mean_shift task=scenes \
+	$(BIN)/python train.py $(SCIENCE) dataset=$(DENSE) transfer=mean_shift,none,c3,realign
+	$(BIN)/python train.py $(SCIENCE) dataset=$(SPARSE),$(PAIRED) transfer=mean_shift
+	$(BIN)/python evaluate.py $(SCIENCE) dataset=$(DENSE) transfer=none,c3,realign task=scenes
+	$(BIN)/python evaluate.py $(SCIENCE) dataset=$(SPARSE),$(PAIRED) transfer=mean_shift task=scenes
+	$(BIN)/python evaluate.py $(SCIENCE) dataset=$(DENSE) transfer=mean_shift task=scenes \
 		scenes.shift=none,tint,dark,content evaluation.centring=test_set,calibration,none
+
+# What each choice of the defaults is worth; a run folder each, one table.
+ABLATIONS = model.visual_tokens=16 model.visual_tokens=1 model.visual_tokens=4 model.visual_mode=repeated \
+	model.projector_width=128 transfer.normalise=false align.epochs=0 tune=lora_small
+ablations: .venv/demo
+	$(BIN)/python synthesize.py dataset=$(DENSE)
+	for change in $(ABLATIONS); do \
+		$(BIN)/python train.py $(SWEEP) name=ablations $$change && \
+		$(BIN)/python evaluate.py $(SWEEP) name=ablations $$change task=scenes || exit; \
+	done
 
 test: .venv/dev
 	$(BIN)/python -m pytest

@@ -10,13 +10,24 @@ from scipy import stats
 from unicorn.evaluation.comparison import Comparison, Interval, compare
 from unicorn.evaluation.comparison_page import comparison_tables, save_comparison
 
-CHOICES = {"a.NoneSettings": "none", "a.ShiftSettings": "shift", "a.NoiseSettings": "noise", "a.SceneSettings": "scenes"}
+CHOICES = {
+    "a.NoneSettings": "none",
+    "a.ShiftSettings": "shift",
+    "a.NoiseSettings": "noise",
+    "a.SceneSettings": "scenes",
+}
 DEFAULTS = {"transfer": "shift", "dataset": "data/all", "task": "scenes", "scenes.light": "day"}
 
 
 def finish(folder: Path, metrics: dict[str, float], **settings: Any) -> Path:
     """A run's folder, as a script leaves it."""
-    document = {"seed": 0, "name": folder.name, "run": str(folder), "dataset": "data/all", "tune": {"rate": 1}} | settings
+    document = {
+        "seed": 0,
+        "name": folder.name,
+        "run": str(folder),
+        "dataset": "data/all",
+        "tune": {"rate": 1},
+    } | settings
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(json.dumps(document))
     (folder / "metrics.json").write_text(json.dumps(metrics))
@@ -124,6 +135,16 @@ def test_the_comparison_is_printed_saved_and_drawn(runs: list[Path], tmp_path: P
     page = (tmp_path / "comparison.html").read_text()
     for shown in ("noise", "-0.270 ± 0.075", "0.830 ± 0.090", "not in each seed", "<img"):
         assert shown in page
+    lines = (tmp_path / "comparison.md").read_text().splitlines()
+    assert lines[1] == "| transfer | seeds | accuracy | blind | difference | ratio |"
+    assert lines[5] == "| none | 3 | 0.560 ± 0.131 | 0.250 | -0.270 ± 0.075 | 0.67 |"
     assert (tmp_path / "comparison_0.png").read_bytes().startswith(b"\x89PNG")
     (table,) = comparison_tables(comparison)
-    assert [column.header for column in table.columns] == ["transfer", "seeds", "accuracy", "blind", "difference", "ratio"]
+    assert [column.header for column in table.columns] == [
+        "transfer",
+        "seeds",
+        "accuracy",
+        "blind",
+        "difference",
+        "ratio",
+    ]

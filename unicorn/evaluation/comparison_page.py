@@ -1,4 +1,4 @@
-"""What a comparison of runs shows: on the terminal, and in comparison.json, .html and .png."""
+"""What a comparison of runs shows: on the terminal, and in comparison.json, .md, .html and .png."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from unicorn.evaluation.comparison import Comparison, Interval, Row, is_of_task
 from unicorn.files import replacing
 from unicorn.report.figures import Bar, Figure, bar_chart
 from unicorn.report.html import DataTable, Report, Section
-from unicorn.report.table import Cell, numbers_table
+from unicorn.report.table import Cell, markdown_table, numbers_table
 
 PAGE = "comparison.html"
 
@@ -27,9 +27,15 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
 
 
 def save_comparison(comparison: Comparison, folder: Path) -> None:
-    """Write comparison.json, comparison.html and a figure for each test into `folder`."""
+    """Write comparison.json, .md and .html, and a figure for each test, into `folder`."""
     with replacing(folder / "comparison.json") as path:
         path.write_bytes(orjson.dumps(asdict(comparison), option=orjson.OPT_INDENT_2))
+    with replacing(folder / "comparison.md") as path:
+        titled = [(_title(comparison.metric, part), part) for part in comparison.parts]
+        tables = [
+            f"## {title}\n{markdown_table(*_columns_and_rows(comparison.metric, part))}" for title, part in titled
+        ]
+        path.write_text("\n".join(tables))
     sections = [_section(comparison.metric, part, number) for number, part in enumerate(comparison.parts)]
     for figure in (figure for section in sections for figure in section.figures):
         with replacing(folder / f"{figure.name}.png") as path:

@@ -43,7 +43,7 @@ class EvaluationSettings:
             case Centring.calibration:
                 if self.calibration is None:
                     raise UserError(
-                        "evaluation.centring=calibration needs statistics of images: set image_statistics= to a folder of "
-                        "them, as an evaluation leaves in image_statistics/."
+                        "evaluation.centring=calibration needs statistics of images: set image_statistics= to a folder "
+                        "of them, as an evaluation leaves in image_statistics/."
                     )
                 return transfer.image_centring(Statistics.load(Path(self.calibration)))

@@ -30,6 +30,12 @@ def numbers_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Ce
     return table
 
 
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """The same table in Markdown."""
+    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *([cell_text(cell) for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def show(*tables: Table) -> None:
     """Print tables to the terminal; into a file or a pipe as wide as they are."""
     console = Console()
