@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # Types that a model trained on pictures answers at least 25 points above blind; docs/embedded_world.md has the figures.
-# The others ask for what the towers do not see (binding, relation, reading), or what is learned late (texture).
+# The others ask for what the towers do not see: binding, relation, reading.
 ASKED = (
     *("background", "colour", "count", "domain", "multiple_choice"),
-    *("position", "shape", "size", "two_facts"),
+    *("position", "shape", "size", "texture", "two_facts"),
 )
 
 
