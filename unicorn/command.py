@@ -73,10 +73,9 @@ def run(script: Callable[[Config], None]) -> None:
     plugins.register(TypedConfigSource)
     plugins.register(TypedSearchPath)
 
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    logging.getLogger("unicorn").setLevel(logging.INFO)
-
     def job(composed: DictConfig) -> None:
+        logging.basicConfig(format="%(message)s", level=logging.WARNING)  # here, as a job may be a process of its own
+        logging.getLogger("unicorn").setLevel(logging.INFO)
         sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         config = to_config(composed)
         try:
@@ -175,7 +174,7 @@ class SweepComparison(Callback):
 
 
 def _kind(path: Path) -> str:
-    """The settings class that a YAML file names; of those that name one, the last of the alphabet has its name."""
+    """The settings class that a YAML file names; of those that name one, the first of the alphabet has its name."""
     found = re.search(rf"^{KIND}: (\S+)$", path.read_text(), re.MULTILINE)
     return found[1] if found else ""
 
