@@ -1,4 +1,5 @@
 # make demo   text in, a model that answers questions about pictures out
+# make bench  the data path, measured beside the published way; writes docs/bench.md
 # make test   every fast test;  make check: lint, format, types, import direction
 
 PYTHON ?= python3
@@ -7,12 +8,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Without an NVIDIA GPU torch comes from here: the same version without 3 GB of CUDA.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test test-slow test-gpu check clean
+.PHONY: demo bench test test-slow test-gpu check clean
 
 demo: .venv/demo
 	$(BIN)/python synthesize.py
 	$(BIN)/python train.py
 	$(BIN)/python evaluate.py
+
+bench: .venv/demo
+	$(BIN)/python -m bench.data_path
 
 test: .venv/dev
 	$(BIN)/python -m pytest

@@ -41,7 +41,9 @@ class Generator:
     def vectors(self, block: range) -> Float32[np.ndarray, "n d"]:
         """Unit vectors whose common mean has about half of their squared length, as those of text towers do."""
         centre = np.random.default_rng(self.seed).standard_normal(self.dimension, np.float32)
-        noise = np.random.default_rng([self.seed, block.start]).standard_normal((len(block), self.dimension), np.float32)
+        noise = np.random.default_rng([self.seed, block.start]).standard_normal(
+            (len(block), self.dimension), np.float32
+        )
         noise += centre
         noise /= np.linalg.norm(noise, axis=1, keepdims=True)
         return noise

@@ -27,15 +27,15 @@ Versions: {versions}.
 - The published way (`bench/published.py`) was written by us from its description: a pickled list of dicts, scanned to
   its end for every item; a Python loop for the mean; a second, shifted copy, which training looks up in. Its figures
   marked ~ are extrapolated from {measured:,} rows, all costs taken as proportional to the rows, imports apart.
-- Everything runs in a fresh process and is timed after the imports; the page cache is warm for both ways. Threads are as
-  the libraries set them.
+- Everything runs in a fresh process and is timed after the imports; the page cache is warm for both ways. The numerical
+  libraries have one thread.
 - Look-up: Unicorn resolves all ids once, in shuffled order, and fetches vectors in shuffled batches of 256; the figure
   is the sum of both, per vector. What it costs to resolve again for every batch, or for one id, stands below it.
 - Streaming: a shuffled epoch through one worker process. Unicorn: packed rows, labels, positions and shifted vectors of
   {tokens:.0f} tokens a sample. Published: the same token ids, padded, and the look-up.
 - Tokens come ready on both sides: every caption has a sample of generated ids, written by `write_samples`.
-- Mean pass: Unicorn opens the dataset and takes mean and trace of all vectors; the published way unpickles and takes the
-  mean. Merely reading is `read()` of the same files in blocks of 1 MiB.
+- Mean pass: Unicorn opens the dataset and takes mean and trace of all vectors; the published way unpickles and
+  takes the mean. Merely reading is `read()` of the same files in blocks of 1 MiB.
 - Memory: anonymous memory (`smaps_rollup`) of a process that streams, imports included, and of its worker.
 - Start-up: until the first vector, asked for by id. A command verifies checksums once; its workers do not.
 - Disk: the embeddings alone; captions and manifest come to {rest} more at {rows:,} rows. Unicorn keeps float16,
@@ -107,12 +107,12 @@ class TextTable:
 
 def _expectation_table(comparison: Comparison) -> TextTable:
     rows = [
-        (item.name, _times(item.expected), _times(item.ratio), "met" if item.met else "not met")
+        (item.name, _times(item.expected), _times(item.ratio), "yes" if item.met else "no")
         for item in expectations(comparison)
     ]
     return TextTable(
         title=f"What was expected, at {comparison.unicorn.rows:,} rows",
-        columns=("how many times better", "expected", "measured", ""),
+        columns=("times", "expected", "measured", "met"),
         rows=rows,
     )
 
