@@ -1,6 +1,7 @@
 # make demo   text in, a model that answers questions about pictures out
 # make science   the comparison of transfers, captions and test sets: an hour on two cores
 # make ablations  what each choice of the defaults is worth: longer
+# make bench  the data path, measured beside the published way; writes docs/bench.md
 # make test   every fast test;  make check: lint, format, types, import direction
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ DENSE = data/scenes
 SPARSE = data/scenes-sparse
 PAIRED = data/scenes-paired
 
-.PHONY: demo science ablations test test-slow test-gpu check clean
+.PHONY: demo science ablations bench test test-slow test-gpu check clean
 
 demo: .venv/demo
 	$(BIN)/python synthesize.py
@@ -43,6 +44,9 @@ ablations: .venv/demo
 		$(BIN)/python train.py $(SWEEP) name=ablations $$change && \
 		$(BIN)/python evaluate.py $(SWEEP) name=ablations $$change task=scenes || exit; \
 	done
+
+bench: .venv/demo
+	$(BIN)/python -m bench.data_path
 
 test: .venv/dev
 	$(BIN)/python -m pytest

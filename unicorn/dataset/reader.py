@@ -1,6 +1,7 @@
 """Reading a dataset: checked once, then memory-mapped; a caption is a row, and a row is found by its id."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from unicorn.dataset.shards import (
 from unicorn.dataset.split import is_training
 from unicorn.errors import UserError
 from unicorn.records import Caption, Instruction
+from unicorn.transfer.precision import widened
 from unicorn.transfer.statistics import Statistics
 
 
@@ -122,11 +124,14 @@ class UnicornDataset:
 
         Raises UserError, naming id and row, if one is not finite.
         """
-        vectors = np.empty((len(rows), self.dimension), np.float32)
-        shard_of = np.searchsorted(self._offsets, rows, side="right") - 1
-        for shard in np.unique(shard_of):
-            here = shard_of == shard
-            vectors[here] = self._matrices[shard][rows[here] - self._offsets[shard]]
+        shards = np.searchsorted(self._offsets, rows, side="right") - 1
+        within = rows - self._offsets[shards]
+        # Neighbours are copied as one run: all rows in one piece as they lie, one by one where they are shuffled.
+        starts = np.flatnonzero((np.diff(rows, prepend=-2) != 1) | (np.diff(shards, prepend=-1) != 0))
+        lengths = np.diff(starts, append=len(rows))
+        places = zip(shards[starts].tolist(), within[starts].tolist(), lengths.tolist(), strict=True)
+        runs = [self._matrices[shard][first : first + length] for shard, first, length in places]
+        vectors = widened(runs[0] if len(runs) == 1 else np.concatenate([self._matrices[0][:0], *runs]))
         if (bad := first_not_finite(vectors)) is not None:
             row = int(rows[bad])
             raise UserError(f"row {row} of {self.path}, the vector of caption {self.ids[row]}, is not finite.")
@@ -155,12 +160,18 @@ class UnicornDataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VectorChunks:
-    """The vectors of some rows in chunks; every iteration reads them anew."""
+    """The vectors of some rows in chunks; every iteration reads them anew, one chunk ahead of its use."""
 
     dataset: UnicornDataset
     rows: Int64[np.ndarray, " n"]
     size: int
 
     def __iter__(self) -> Iterator[Float32[np.ndarray, "n d"]]:
-        for start in range(0, len(self.rows), self.size):
-            yield self.dataset.vectors(self.rows[start : start + self.size])
+        with ThreadPoolExecutor(1) as reader:
+            ahead: Future[Float32[np.ndarray, "n d"]] | None = None
+            for start in range(0, len(self.rows), self.size):
+                chunk, ahead = ahead, reader.submit(self.dataset.vectors, self.rows[start : start + self.size])
+                if chunk is not None:
+                    yield chunk.result()
+            if ahead is not None:
+                yield ahead.result()

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float, Float16
+from jaxtyping import Float, Float16, Float32
 
 from unicorn.errors import UserError
 from unicorn.records import Caption, Instruction
+from unicorn.transfer.precision import widened
 
 ROWS_PER_GROUP = 2048
 
@@ -93,7 +94,7 @@ def save_embeddings(path: Path, embeddings: Embeddings) -> None:
     """
     with np.errstate(over="ignore"):  # what float16 cannot hold is refused below
         vectors = embeddings.vectors.astype(np.float16)
-    if (row := first_not_finite(vectors)) is not None:
+    if (row := first_not_finite(widened(vectors))) is not None:
         raise UserError(f"row {row}, the vector of caption {embeddings.ids[row]}, is not finite in float16.")
     values = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
     batch = pa.record_batch({"id": pa.array(embeddings.ids, pa.string()), "embedding": values})
@@ -108,8 +109,8 @@ def map_embeddings(path: Path) -> tuple[pa.Array, Float16[np.ndarray, "n d"]]:
     return batch.column("id"), column.values.to_numpy().reshape(len(column), column.type.list_size)
 
 
-def first_not_finite(vectors: Float[np.ndarray, "n d"]) -> int | None:
-    """The first row that holds a NaN or an infinity."""
-    # A sum is finite exactly where its terms are: those of float16 cannot overflow float32.
-    finite = np.isfinite(vectors.sum(axis=1, dtype=np.float32))
+def first_not_finite(vectors: Float32[np.ndarray, "n d"]) -> int | None:
+    """The first row that holds a NaN or an infinity, of vectors that float16 can hold."""
+    # Their squares cannot overflow float32: a sum of them is finite exactly where its terms are.
+    finite = np.isfinite(np.vecdot(vectors, vectors))
     return None if finite.all() else int(np.argmin(finite))

@@ -8,7 +8,7 @@ from unicorn.transfer.transfer import NoiseKey
 
 def unit(vectors: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
     """n(x) = x / |x|, row by row; the zero vector stays zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    norms = np.sqrt(np.vecdot(vectors, vectors))[:, np.newaxis]
     return vectors / np.maximum(norms, np.finfo(np.float32).tiny)
 
 

@@ -1,0 +1,10 @@
+"""`make bench`: the data path, measured beside the published way in one run.
+
+published   the published way, written from its description
+generate    datasets of generated rows, in both forms
+process     fresh processes, and what they hold
+unicorn     what is measured of Unicorn's way; baseline: of the published one
+figures     what was measured, what follows from it, and the machine
+page        the results as JSON, as tables in docs/bench.md and on the terminal
+data_path   the run
+"""

@@ -1,0 +1,169 @@
+"""The results as JSON, as a page of tables, and on the terminal."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from bench.figures import Comparison, Figures, expectations
+from unicorn.files import replacing
+from unicorn.report.table import numbers_table, show
+
+Row = tuple[str, str, str, str]
+
+PAGE = """\
+# The data path, measured
+
+`make bench` writes this page and [data_path.json](../bench/results/data_path.json): generated rows of 1,280
+dimensions, once through Unicorn and once the published way, in one run.
+
+Command `{command}`, commit {commit}, {date}. Machine: {processor}, {cores} cores, {memory:.0f} GiB of memory.
+Versions: {versions}.
+
+{tables}
+## How it was measured
+- The published way (`bench/published.py`) was written by us from its description: a pickled list of dicts, scanned to
+  its end for every item; a Python loop for the mean; a second, shifted copy, which training looks up in. Its figures
+  marked ~ are extrapolated from {measured:,} rows, all costs taken as proportional to the rows, imports apart.
+- Everything runs in a fresh process and is timed after the imports; the page cache is warm for both ways. The numerical
+  libraries have one thread.
+- Look-up: Unicorn resolves all ids once, in shuffled order, and fetches vectors in shuffled batches of 256; the figure
+  is the sum of both, per vector. What it costs to resolve again for every batch, or for one id, stands below it.
+- Streaming: a shuffled epoch through one worker process. Unicorn: packed rows, labels, positions and shifted vectors of
+  {tokens:.0f} tokens a sample. Published: the same token ids, padded, and the look-up.
+- Tokens come ready on both sides: every caption has a sample of generated ids, written by `write_samples`.
+- Mean pass: Unicorn opens the dataset and takes mean and trace of all vectors; the published way unpickles and
+  takes the mean. Merely reading is `read()` of the same files in blocks of 1 MiB.
+- Memory: anonymous memory (`smaps_rollup`) of a process that streams, imports included, and of its worker.
+- Start-up: until the first vector, asked for by id. A command verifies checksums once; its workers do not.
+- Disk: the embeddings alone; captions and manifest come to {rest} more at {rows:,} rows. Unicorn keeps float16,
+  the published way float32, twice.
+- Both ways give the same: {agreement}.
+"""
+
+
+def save_results(path: Path, comparisons: Sequence[Comparison], at: Mapping[str, Any]) -> None:
+    """Every figure as JSON."""
+    expected = [
+        {"rows": comparison.unicorn.rows, **asdict(expectation), "met": expectation.met}
+        for comparison in comparisons
+        for expectation in expectations(comparison)
+    ]
+    content = {**at, "comparisons": [asdict(comparison) for comparison in comparisons], "expectations": expected}
+    with replacing(path) as temporary:
+        temporary.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def save_page(path: Path, comparisons: Sequence[Comparison], at: Mapping[str, Any]) -> None:
+    """Every figure as Markdown."""
+    last = comparisons[-1].unicorn
+    tables = [_expectation_table(comparisons[-1]), *map(_figure_table, comparisons)]
+    agreement = [
+        f"at {item.unicorn.rows:,} rows their means differ by {item.mean_difference:.0e} in any dimension at most, and "
+        f"shifted vectors by {item.vector_difference:.0e}"
+        for item in comparisons
+        if item.mean_difference is not None
+    ]
+    page = PAGE.format(
+        command=at["command"],
+        commit=at["commit"],
+        date=at["date"],
+        processor=at["processor"],
+        cores=at["cores"],
+        memory=at["memory_bytes"] / 2**30,
+        versions=", ".join(f"{name} {number}" for name, number in at["versions"].items()),
+        tables="\n".join(table.markdown() for table in tables),
+        measured=comparisons[-1].published.extrapolated_from or last.rows,
+        tokens=last.tokens_per_sample,
+        rest=_bytes(last.dataset_bytes - last.disk_bytes),
+        rows=last.rows,
+        agreement="; ".join(agreement),
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(page)
+
+
+def show_results(comparisons: Sequence[Comparison]) -> None:
+    """The tables of the page, on the terminal."""
+    tables = [*map(_figure_table, comparisons), _expectation_table(comparisons[-1])]
+    show(*(numbers_table(table.title, table.columns, table.rows) for table in tables))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTable:
+    """A table as text, for page and terminal alike."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> str:
+        """A heading and the table."""
+        lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *self.rows]
+        return "\n".join([f"## {self.title}", *(f"| {' | '.join(line)} |" for line in lines), ""])
+
+
+def _expectation_table(comparison: Comparison) -> TextTable:
+    rows = [
+        (item.name, _times(item.expected), _times(item.ratio), "yes" if item.met else "no")
+        for item in expectations(comparison)
+    ]
+    return TextTable(
+        title=f"What was expected, at {comparison.unicorn.rows:,} rows",
+        columns=("times", "expected", "measured", "met"),
+        rows=rows,
+    )
+
+
+def _figure_table(comparison: Comparison) -> TextTable:
+    ours, theirs = comparison.unicorn, comparison.published
+    about = "" if theirs.extrapolated_from is None else "~ "
+
+    def both(name: str, text: Callable[[float], str], of: Callable[[Figures], float], *, more: bool = False) -> Row:
+        ratio = of(ours) / of(theirs) if more else of(theirs) / of(ours)
+        return name, about + text(of(theirs)), text(of(ours)), _times(ratio)
+
+    def alone(name: str, text: str) -> Row:
+        return name, "", text, ""
+
+    return TextTable(
+        title=f"{ours.rows:,} rows",
+        columns=("", "published", "Unicorn", "ratio"),
+        rows=[
+            both("look-up by id, per vector", _duration, lambda way: way.lookup_seconds),
+            alone("- of it resolving, all ids at once", _duration(ours.resolve_seconds)),
+            alone("- of it fetching, in batches of 256", _duration(ours.fetch_seconds)),
+            alone("- every batch resolved on its own", _duration(ours.batch_seconds)),
+            alone("- one id alone", _duration(ours.single_seconds)),
+            both("streaming, one worker, samples/s", _rate, lambda way: way.stream_rate, more=True),
+            both("mean pass, loading included", _duration, lambda way: way.mean_seconds),
+            alone("- merely reading the same bytes", _duration(ours.read_seconds)),
+            both("anonymous memory of a process", _bytes, lambda way: way.memory_bytes),
+            both("- of it imports", _bytes, lambda way: way.imports_bytes),
+            both("anonymous memory of its worker", _bytes, lambda way: way.worker_bytes),
+            both("start-up", _duration, lambda way: way.startup_seconds),
+            alone("- with checksums verified", _duration(ours.verified_startup_seconds)),
+            both("bytes on disk", _bytes, lambda way: way.disk_bytes),
+        ],
+    )
+
+
+def _duration(seconds: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} µs"
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f}x" if ratio >= 100 else f"{ratio:.2g}x"

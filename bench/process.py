@@ -1,0 +1,58 @@
+"""Fresh processes, what they hold, and how long things take."""
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import active_children, get_context
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import ParamSpec, TypeVar
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+BLOCK = 1 << 20
+
+
+def fresh(function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+    """What a function returns in a process that has done nothing else."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *args, **kwargs).result()
+
+
+def seconds(function: Callable[[], object], repetitions: int = 1) -> float:
+    """How long a call takes; the median of several."""
+
+    def once() -> float:
+        start = perf_counter()
+        function()
+        return perf_counter() - start
+
+    return median(once() for _ in range(repetitions))
+
+
+def anonymous_bytes(process: int | str = "self") -> int:
+    """Memory that no file backs: what a process has of its own."""
+    for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Anonymous:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"/proc/{process}/smaps_rollup names no anonymous memory")
+
+
+def children_bytes() -> int:
+    """Anonymous memory of this process's largest child."""
+    return max(anonymous_bytes(child.pid or "self") for child in active_children())
+
+
+def read_through(files: list[Path]) -> None:
+    """Merely read files, in large blocks, into one buffer."""
+    buffer = bytearray(BLOCK)
+    for path in files:
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass
+
+
+def size(files: list[Path]) -> int:
+    """Bytes of files."""
+    return sum(path.stat().st_size for path in files)

@@ -1,0 +1,70 @@
+"""The bench end to end on few rows: both ways give the same, and what was measured is written."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.data_path import BenchSettings, bench
+from bench.figures import Figures
+from bench.page import save_page
+
+
+def test_both_ways_agree_and_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("bench.unicorn", "bench.baseline"):  # in this process: a fresh one takes seconds to import torch
+        monkeypatch.setattr(f"{module}.fresh", lambda function: function())
+    settings = BenchSettings(
+        rows=(2000,),
+        scans=64,
+        folder=tmp_path / "data",
+        results=tmp_path / "results.json",
+        page=tmp_path / "bench.md",
+    )
+    [comparison] = bench(settings)
+
+    assert comparison.mean_difference is not None
+    assert comparison.vector_difference is not None
+    assert 0 < comparison.mean_difference < 1e-5
+    assert 0 < comparison.vector_difference < 1e-3
+    assert comparison.unicorn.disk_bytes == pytest.approx(2000 * 1280 * 2, rel=0.05)
+    assert comparison.published.disk_bytes == pytest.approx(2 * 2000 * 1280 * 4, rel=0.05)
+    assert comparison.unicorn.tokens_per_sample == pytest.approx(180, rel=0.05)
+    assert not list(settings.folder.iterdir())
+
+    results = json.loads(settings.results.read_text())
+    assert {"command", "commit", "processor", "cores", "memory_bytes", "date", "versions"} <= results.keys()
+    assert results["comparisons"][0]["published"]["extrapolated_from"] is None
+    page = settings.page.read_text()
+    assert "## 2,000 rows" in page
+    assert "~ " not in page.split("## How")[0]
+
+    extrapolated = replace(comparison, published=comparison.published.extrapolated(4000))
+    save_page(settings.page, [extrapolated], results)
+    assert "| mean pass, loading included | ~ " in settings.page.read_text()
+
+
+def test_costs_are_proportional_to_the_rows_imports_apart() -> None:
+    measured = Figures(
+        rows=100,
+        lookup_seconds=0.5,
+        stream_rate=60,
+        mean_seconds=2,
+        imports_bytes=1000,
+        memory_bytes=1600,
+        worker_bytes=1300,
+        startup_seconds=3,
+        disk_bytes=700,
+    )
+    assert measured.extrapolated(300) == Figures(
+        rows=300,
+        lookup_seconds=1.5,
+        stream_rate=20,
+        mean_seconds=6,
+        imports_bytes=1000,
+        memory_bytes=2800,
+        worker_bytes=1900,
+        startup_seconds=9,
+        disk_bytes=2100,
+        extrapolated_from=100,
+    )
