@@ -16,8 +16,9 @@ from tests.conftest import BRIEF, SMALL, Finished, run_script
 from train import train
 from unicorn.config import Config
 from unicorn.dataset import DatasetWriter, Embeddings
-from unicorn.dataset.manifest import Manifest, Part, Stamp
+from unicorn.dataset.manifest import Manifest, Part
 from unicorn.records import Caption
+from unicorn.stamp import Stamp
 
 
 def line_of(finished: Finished) -> str:

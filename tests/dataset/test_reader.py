@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.dataset import example
 from unicorn.dataset import Part, UnicornDataset, is_training
-from unicorn.dataset.stamp import Stamp
 from unicorn.errors import UserError
+from unicorn.stamp import Stamp
 
 
 @pytest.fixture(scope="session")

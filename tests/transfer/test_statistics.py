@@ -125,8 +125,9 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path):
         Statistics.load(tmp_path / "none")
     Statistics.of("space", unit_vectors(10, 4)).save(tmp_path)
     (tmp_path / "statistics.json").write_text('{"space": "space"}')
-    with pytest.raises(UserError, match=f"{tmp_path} cannot be read"):
+    with pytest.raises(UserError, match=rf"{tmp_path}/statistics\.json is corrupt: it is not JSON with a checksum"):
         Statistics.load(tmp_path)
+    Statistics.of("space", unit_vectors(10, 4)).save(tmp_path)
     (tmp_path / "statistics.safetensors").write_bytes(b"torn")
-    with pytest.raises(UserError, match=f"{tmp_path} cannot be read"):
+    with pytest.raises(UserError, match=rf"{tmp_path}/statistics\.safetensors has 4 bytes"):
         Statistics.load(tmp_path)

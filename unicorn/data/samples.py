@@ -17,6 +17,7 @@ from unicorn.dataset.reader import UnicornDataset
 from unicorn.errors import UserError
 from unicorn.files import replacing
 from unicorn.records import Reject
+from unicorn.stamp import check_stamps, read_sealed, stamps_of, write_sealed
 
 Item = TypeVar("Item")
 
@@ -65,7 +66,7 @@ def write_samples(
     """Write the samples that fit as an Arrow stream, and why the others do not to `rejects.jsonl` beside it.
 
     `placeholders` is the image token's id and how many of it a sample holds. Both files are there whole or
-    not at all.
+    not at all, and `samples.json` after them, with their stamps.
     """
     with (
         replacing(path) as arrow,
@@ -83,6 +84,19 @@ def write_samples(
                     reject = Reject(id=item.id, stage=path.parent.name, reason=reason, attempts=1, answer="")
                     rejected.write(json.dumps(asdict(reject)) + "\n")
             stream.write_batch(pa.RecordBatch.from_pylist(kept, SCHEMA))
+    write_sealed(stamps_path(path), stamps_of(path.parent, [path.name, REJECTS]))
+
+
+def stamps_path(path: Path) -> Path:
+    """Where the stamps of samples lie."""
+    return path.with_suffix(".json")
+
+
+def check_samples(path: Path) -> None:
+    """Raises UserError, naming the file, if what `write_samples` wrote is not as it was."""
+    stamps = stamps_path(path)
+    remedy = f"Delete {stamps} to have the samples made again."
+    check_stamps(path.parent, read_sealed(stamps, remedy), remedy)
 
 
 def _fault(sample: Sample, row_length: int, placeholders: tuple[int, int]) -> str | None:
