@@ -1,10 +1,4 @@
-"""A run that was killed at any moment and run again ends as one that was not, bit for bit."""
-
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
+"""A run that ended at any step and is run again ends as one that did not, bit for bit; tests/torture kills it."""
 
 import pytest
 import torch
@@ -94,23 +88,3 @@ def test_checkpoints_hold_what_is_trained_and_load_without_running_code(training
     assert names
     assert all("lora_" in name or "projector" in name for name in names)
     assert {f"model.{name}" for name in training.weights("uninterrupted", "tune")} == names
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from tests.training.tiny import ALIGN, Dies, Training
-training = Training(Path(sys.argv[1]))
-die = lambda: os.kill(os.getpid(), signal.SIGKILL)
-training.run("sigkill", ALIGN, transfer=Dies(training.transfer, int(sys.argv[2]), die))
-"""
-
-
-def test_sigkill(training: Training) -> None:
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-c", KILLED, str(training.folder), "29"]
-    killed = subprocess.run(command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, check=False)
-    assert killed.returncode == -signal.SIGKILL
-    assert newest(training.folder / "sigkill" / "align" / "checkpoints") is not None
-    training.run("sigkill", ALIGN)
-    assert_same(training, "sigkill", "align")
