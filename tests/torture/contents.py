@@ -5,17 +5,19 @@ import json
 from pathlib import Path
 
 
-def contents(folder: Path) -> dict[str, object]:
-    """Every file of a folder but its lock, by its path; of numbers and what seals them, all but what a clock said;
-    the folder's own name is left out of all."""
+def contents(folder: Path, name: Path | None = None) -> dict[str, object]:
+    """Every file of a folder but its lock, by its path; of numbers and what seals them, all but what a clock said.
+
+    The folder's name, which is `name` where the command knew it by another, is left out of all.
+    """
     return {
-        path.relative_to(folder).as_posix(): _content(path, folder)
+        path.relative_to(folder).as_posix(): _content(path, name or folder)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != ".lock"
     }
 
 
-def _content(path: Path, folder: Path) -> object:
+def _content(path: Path, name: Path) -> object:
     match path.name:
         case "metrics.json":
             return {key: value for key, value in json.loads(path.read_text()).items() if "seconds" not in key}
@@ -27,4 +29,4 @@ def _content(path: Path, folder: Path) -> object:
             del values["files"]["metrics.json"], values["xxh3_128"]
             return values
         case _:
-            return path.read_bytes().replace(bytes(folder), b"FOLDER")
+            return path.read_bytes().replace(bytes(name), b"FOLDER")

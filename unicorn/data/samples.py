@@ -68,10 +68,9 @@ def write_samples(
     `placeholders` is the image token's id and how many of it a sample holds. Both files are there whole or
     not at all, and `samples.json` after them, with their stamps.
     """
+    rejects: list[str] = []
     with (
         replacing(path) as arrow,
-        replacing(path.with_name(REJECTS)) as lines,
-        lines.open("w") as rejected,
         pa.OSFile(str(arrow), "wb") as sink,
         pa.ipc.new_stream(sink, SCHEMA) as stream,
     ):
@@ -82,8 +81,10 @@ def write_samples(
                     kept.append(_record(item))
                 else:
                     reject = Reject(id=item.id, stage=path.parent.name, reason=reason, attempts=1, answer="")
-                    rejected.write(json.dumps(asdict(reject)) + "\n")
+                    rejects.append(json.dumps(asdict(reject)) + "\n")
             stream.write_batch(pa.RecordBatch.from_pylist(kept, SCHEMA))
+    with replacing(path.with_name(REJECTS)) as temporary:
+        temporary.write_text("".join(rejects))
     write_sealed(stamps_path(path), stamps_of(path.parent, [path.name, REJECTS]))
 
 
