@@ -56,7 +56,7 @@ class Scripts:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with self._server:
-            pass  # closes its input, on which it ends
+            self._server.kill()
 
     def _answer(self) -> str:
         assert self._server.stdout is not None
