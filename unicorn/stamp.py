@@ -73,7 +73,7 @@ def read_sealed(path: Path, remedy: str) -> dict[str, Any]:
     try:
         return unsealed(content)
     except ValueError as error:
-        raise damaged(path, f"is corrupt: {error}", remedy) from error
+        raise damaged(path, "is corrupt: what it holds is not what it was sealed with", remedy) from error
 
 
 def sealed(values: dict[str, Any]) -> dict[str, Any]:
@@ -84,12 +84,8 @@ def sealed(values: dict[str, Any]) -> dict[str, Any]:
 
 def unsealed(content: bytes) -> dict[str, Any]:
     """The values of sealed JSON. Raises ValueError if it is not as it was written."""
-    try:
-        values = orjson.loads(content)
-        checksum = values.pop(CHECKSUM)
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError("it is not JSON with a checksum") from error
-    if checksum != _checksum(values):
+    values = orjson.loads(content)
+    if not isinstance(values, dict) or values.pop(CHECKSUM, None) != _checksum(values):
         raise ValueError("its checksum is not that of its content")
     return values
 

@@ -115,7 +115,7 @@ def test_a_vector_that_is_not_finite_is_named_by_id_and_row(folder: Path):
     path.write_bytes(content.replace(vector.tobytes(), damaged.tobytes()))
     dataset = UnicornDataset.open(folder, verify=False)
     row = len(example.captions(0)) + 7
-    with pytest.raises(UserError, match=f"row {row} of .*{example.captions(1)[7].id}, is not finite"):
+    with pytest.raises(UserError, match=rf"row {row} of .*{example.captions(1)[7].id}, is not finite\.$"):
         dataset.vectors(np.array([0, 80, row]))
     with pytest.raises(UserError, match=f"row {row} of"):
         list(dataset.chunks(training_only=False))
@@ -131,7 +131,9 @@ def test_an_unfinished_part_is_named(tmp_path: Path):
     with example.DatasetWriter(tmp_path, example.BLOCK_SIZE) as writer:
         example.write_captions(writer)
         writer.instructions({}).write(0, [])
-        with pytest.raises(UserError, match=r"the embeddings of .* are missing: run `python synthesize\.py"):
+        with pytest.raises(
+            UserError, match=r"the embeddings of .* are missing: run `python synthesize\.py .*` to make them"
+        ):
             UnicornDataset.open(tmp_path)
         example.write_embeddings(writer)
     dataset = UnicornDataset.open(tmp_path)

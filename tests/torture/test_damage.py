@@ -106,7 +106,9 @@ def test_any_bit_of_any_file_of_a_dataset(dataset: Path, data: st.DataObject, bi
     place = data.draw(st.integers(0, len(content) - 1))
     with (
         holding(path, flipped(content, place, bit)),
-        pytest.raises(UserError, match=f"{re.escape(str(path))} is corrupt"),
+        pytest.raises(
+            UserError, match=f"{re.escape(str(path))} is corrupt: its checksum is not that of what was written"
+        ),
     ):
         UnicornDataset.open(dataset)
 
@@ -116,9 +118,10 @@ def test_any_two_files_swapped_are_named(dataset: Path) -> None:
         with (
             holding(one, other.read_bytes()),
             holding(other, one.read_bytes()),
-            pytest.raises(UserError, match=f"({re.escape(str(one))}|{re.escape(str(other))}) (is corrupt|has)"),
+            pytest.raises(UserError, match=r"(is corrupt|has).* or delete .* and synthesize it again\.") as raised,
         ):
             UnicornDataset.open(dataset)
+        assert str(raised.value).startswith((str(one), str(other)))
 
 
 @pytest.mark.parametrize("part", Part)
@@ -192,8 +195,14 @@ def test_every_file_of_a_model_is_named(small_run: Path) -> None:
 def test_a_configuration_is_named(small_run: Path, change: Callable[[bytes], bytes | None]) -> None:
     path = small_run / "config.yaml"
     damage = change(path.read_bytes())
-    with holding(path, damage), pytest.raises(UserError, match=rf"{re.escape(str(path))}(\.| cannot be read)"):
+    with (
+        holding(path, damage),
+        pytest.raises(
+            UserError, match=r"no configuration at|cannot be read: .* Restore it from a copy, or train again\."
+        ) as raised,
+    ):
         load_config(path)
+    assert str(path) in str(raised.value)
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +237,11 @@ def stopped(training: Training) -> Path:
 
 def test_every_file_of_a_stage_that_stopped_is_named(training: Training, stopped: Path) -> None:
     require_named(stopped / "stage.json", lambda: training.run("stopped", ALIGN))
+    with (
+        holding(stopped / "stage.json", None),
+        pytest.raises(UserError, match=r"stage\.json is not there, which says what made the rest\."),
+    ):
+        training.run("stopped", ALIGN)
     require_named(stopped / "samples.arrow", lambda: training.run("stopped", ALIGN))
     # Samples without samples.json are made again, and where none is rejected there is nothing in rejects.jsonl.
     require_named(stopped / "samples.json", lambda: training.run("stopped", ALIGN), but="missing")

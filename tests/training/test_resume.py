@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tests.training.tiny import ALIGN, LORA, Dies, Training
+from unicorn.errors import UserError
 from unicorn.training.checkpoint import checkpoints, newest
 from unicorn.training.trainer import TrainerSettings
 
@@ -75,6 +76,18 @@ def test_a_torn_checkpoint_is_passed_over(training: Training) -> None:
     assert newest(last.parent) == before
     training.run("torn", ALIGN)
     assert_same(training, "torn", "align")
+
+
+def test_a_checkpoint_of_something_else_is_refused(training: Training) -> None:
+    with pytest.raises(KilledError):
+        training.run("else", ALIGN, transfer=Dies(training.transfer, 12, kill), trainer=EVERY_STEP)
+    path = newest(training.folder / "else" / "align" / "checkpoints")
+    assert path is not None
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"]["model.eyes"] = checkpoint["state_dict"].popitem()[1]
+    torch.save(checkpoint, path)
+    with pytest.raises(UserError, match=r"the checkpoint does not fit the align stage: model\.\S+ differs"):
+        training.run("else", ALIGN)
 
 
 def test_checkpoints_hold_what_is_trained_and_load_without_running_code(training: Training) -> None:

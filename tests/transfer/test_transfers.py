@@ -209,7 +209,7 @@ def test_only_transfers_are_loaded(kind: str, tmp_path: Path):
     fit(NoTransferSettings()).save(tmp_path)
     values = {"kind": kind, "space": "space", "normalised": True, "files": {}}
     write_sealed(tmp_path / "transfer.json", values)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=r"transfer\.json cannot be read \(.*\)\. Restore"):
         load_transfer(tmp_path)
 
 

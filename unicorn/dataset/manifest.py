@@ -101,7 +101,9 @@ class Manifest:
         """Raises UserError if a part is missing, or was begun and not finished."""
         if part not in self.parts or not self.parts[part].complete:
             state = "unfinished" if part in self.parts else "missing"
-            raise UserError(f"the {part} of {folder} are {state}: run `python synthesize.py dataset={folder}`.")
+            raise UserError(
+                f"the {part} of {folder} are {state}: run `python synthesize.py dataset={folder}` to make them."
+            )
 
     def check(self, folder: Path, part: Part, checksums: bool) -> None:
         """Check that the files of a part are there, of their size, and made from the captions that are there.

@@ -50,7 +50,7 @@ class StageRecord:
         if self._path.exists():
             self.require(made_by)
         elif self.checkpoints.exists() or self.weights.exists():
-            raise damaged(self._path, "is missing, which says what made the rest", self._remedy)
+            raise damaged(self._path, "is not there, which says what made the rest", self._remedy)
         else:
             write_sealed(self._path, made_by)
 
