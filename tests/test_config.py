@@ -63,7 +63,10 @@ def test_a_root_key_with_a_kind_is_a_task() -> None:
         ({"extra": 1}, "unknown key 'extra'"),
         ({"sede": 1}, "Did you mean 'seed'"),
         ({"seed": "abc"}, "wrong value for 'seed': Value 'abc'"),
-        ({"transfer": {"kind": "nowhere.Settings"}}, "'nowhere.Settings' cannot be imported"),
+        (
+            {"transfer": {"kind": "nowhere.Settings"}},
+            r"'nowhere\.Settings' cannot be imported \(.*\)\. Name a settings dataclass",
+        ),
         ({"transfer": {"kind": f"{__name__}.Shape"}}, "is not a settings dataclass"),
         ({"seeds": {"kind": f"{__name__}.NeedySettings"}}, "path"),
     ],

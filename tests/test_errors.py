@@ -16,8 +16,9 @@ from tests.conftest import BRIEF, SMALL, Finished, run_script
 from train import train
 from unicorn.config import Config
 from unicorn.dataset import DatasetWriter, Embeddings
-from unicorn.dataset.manifest import Manifest, Part, Stamp
+from unicorn.dataset.manifest import Manifest, Part
 from unicorn.records import Caption
+from unicorn.stamp import Stamp
 
 
 def line_of(finished: Finished) -> str:
@@ -42,9 +43,9 @@ def line_of(finished: Finished) -> str:
         ("+extra.key=1", ["'extra'"]),
         ("+transfer.key=1", ["'transfer.key'"]),
         ("seed=0,1", ["seed=0,1", "--multirun"]),
-        ("align.batch=0", ["batch=0", "at least 1"]),
-        ("tune.gradient_clip=0", ["gradient_clip=0", "above 0"]),
-        ("trainer.checkpoint_every=0", ["trainer.checkpoint_every=0", "at least 1"]),
+        ("align.batch=0", ["batch=0 of a stage: must be at least 1"]),
+        ("tune.gradient_clip=0", ["gradient_clip=0.0 of a stage: must be above 0"]),
+        ("trainer.checkpoint_every=0", ["trainer.checkpoint_every=0: must be 1 step or more"]),
     ],
 )
 def test_a_mistaken_override_is_named(override: str, parts: list[str]) -> None:
@@ -79,8 +80,7 @@ def test_a_dataset_of_another_encoder_is_refused_with_both_names(tmp_path: Path)
         vectors.write(0, Embeddings(ids=["a"], vectors=np.eye(1, 192, dtype=np.float32)))
         vectors.complete(1)
     line = line_of(run_script(train, f"dataset={tmp_path}"))
-    assert "clip-of-another-house" in line
-    assert "scenes-" in line
+    assert "were made by the encoder clip-of-another-house, and the encoder chosen is scenes-" in line
 
 
 def test_captions_of_another_world_are_not_made_into_scenes(tmp_path: Path) -> None:
@@ -168,6 +168,15 @@ def test_captions_of_other_settings_do_not_mix(small_dataset: Path) -> None:
     line = line_of(run_script(synthesize, f"dataset={small_dataset}", *SMALL, "seeds.seed=5"))
     assert "seeds" in line
     assert "another dataset=" in line
+
+
+def test_an_interruption_is_one_line() -> None:
+    def train(config: Config) -> None:
+        raise KeyboardInterrupt
+
+    finished = run_script(train)
+    assert finished.code == 130
+    assert finished.err == "interrupted: run the same command again to go on from here.\n"
 
 
 def test_the_help_is_short_of_nothing() -> None:

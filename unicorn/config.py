@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from unicorn.errors import UserError
 from unicorn.files import replacing
@@ -111,9 +112,11 @@ def document(config: Config) -> dict[str, Any]:
 def load_config(path: Path) -> Config:
     """The configuration that `save_config` wrote. Raises UserError naming the file."""
     try:
-        return to_config(cast("DictConfig", OmegaConf.load(path)))
+        return to_config(cast("DictConfig", OmegaConf.create(path.read_text())))
     except FileNotFoundError as error:
         raise UserError(f"no configuration at {path}. Name a run folder that train.py made.") from error
+    except (UserError, OmegaConfBaseException, YAMLError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error} Restore it from a copy, or train again.") from error
 
 
 def unknown_key(path: str, key: str, choices: list[str]) -> str:

@@ -2,6 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import PreTrainedTokenizerFast
 
 from tests.training.tiny import tiny_tokenizer
 from unicorn.data.conversation import ConversationTokenizer, Sample
@@ -107,3 +114,79 @@ def test_a_template_that_rewrites_earlier_turns_is_refused() -> None:
     )
     with pytest.raises(UserError, match="rewrites earlier turns"):
         conversation_tokenizer(template=forgetful).conversations([TURNS])
+
+
+MARKED = (
+    "{{ bos_token }}{% for message in messages %}<{{ message['role'] }}>"
+    "{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] }}<end>{% endgeneration %}"
+    "{% else %}{{ message['content'] }}<end>{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+UNMARKED = (
+    "{{ bos_token }}{% for message in messages %}<{{ message['role'] }}>{{ message['content'] }}<end>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+MARKERS = [
+    "<bos>",
+    "<end>",
+    "<user>",
+    "<assistant>",
+    "<system>",
+    "{% generation %}",
+    "{{ bos_token }}",
+    "  ",
+    "\n",
+    "\r\n",
+]
+CONTENT = st.lists(st.sampled_from(MARKERS) | st.text(st.characters(codec="utf-8"), max_size=4), max_size=4).map(
+    "".join
+)
+
+
+def byte_tokenizer(template: str) -> ConversationTokenizer:
+    """A token a byte, so that tokens decode to exactly what was encoded."""
+    special = ["<bos>", "<end>", "<user>", "<assistant>", "<system>", "<image>"]
+    letters = sorted(ByteLevel.alphabet())
+    tokenizer = Tokenizer(BPE({letter: number for number, letter in enumerate(letters)}, []))
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = ByteLevelDecoder()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<bos>",
+        eos_token="<end>",
+        additional_special_tokens=special[2:5],
+        extra_special_tokens={"image_token": "<image>"},
+        chat_template=template,
+    )
+    return ConversationTokenizer(fast, visual_tokens=1)
+
+
+TOKENIZERS = {template: byte_tokenizer(template) for template in (MARKED, UNMARKED)}
+
+
+@given(system=st.none() | CONTENT, pairs=st.lists(st.tuples(CONTENT, CONTENT), min_size=1, max_size=3))
+def test_exactly_the_answers_are_supervised_whatever_anyone_says(
+    system: str | None, pairs: list[tuple[str, str]]
+) -> None:
+    messages = [] if system is None else [Message(role=Role.SYSTEM, content=system)]
+    for question, answer in pairs:
+        messages += [Message(role=Role.USER, content=question), Message(role=Role.ASSISTANT, content=answer)]
+    (marked,), (unmarked,) = (tokenizer.conversations([messages]) for tokenizer in TOKENIZERS.values())
+    assert marked.input_ids.tolist() == unmarked.input_ids.tolist()
+    assert marked.supervised.tolist() == unmarked.supervised.tolist()
+    decode = TOKENIZERS[MARKED].tokenizer.decode
+    assert decode(marked.input_ids[marked.supervised]) == "".join(f"{answer}<end>" for _, answer in pairs)
+    said = [f"<{message.role}>{message.content}<end>" for message in messages]
+    first = 0 if system is None else 1
+    said[first] = said[first].replace("<user>", "<user><image>\n", 1)
+    assert decode(marked.input_ids) == "<bos>" + "".join(said)
+    for tokenizer in TOKENIZERS.values():  # and an evaluation asks as it was taught
+        prompt = tokenizer.prompt(messages[:-1])
+        assert marked.input_ids[: len(prompt)].tolist() == prompt
+
+
+@given(st.lists(CONTENT, min_size=1, max_size=3))
+def test_a_caption_is_supervised_whatever_it_says(captions: list[str]) -> None:
+    tokenizer = TOKENIZERS[MARKED]
+    for sample, caption in zip(tokenizer.captions(captions), captions, strict=True):
+        assert tokenizer.tokenizer.decode(sample.input_ids) == f"<bos><image>{caption}<end>"
+        assert tokenizer.tokenizer.decode(sample.input_ids[sample.supervised]) == f"{caption}<end>"

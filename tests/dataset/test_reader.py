@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.dataset import example
 from unicorn.dataset import Part, UnicornDataset, is_training
-from unicorn.dataset.stamp import Stamp
 from unicorn.errors import UserError
+from unicorn.stamp import Stamp
 
 
 @pytest.fixture(scope="session")
@@ -115,7 +115,7 @@ def test_a_vector_that_is_not_finite_is_named_by_id_and_row(folder: Path):
     path.write_bytes(content.replace(vector.tobytes(), damaged.tobytes()))
     dataset = UnicornDataset.open(folder, verify=False)
     row = len(example.captions(0)) + 7
-    with pytest.raises(UserError, match=f"row {row} of .*{example.captions(1)[7].id}, is not finite"):
+    with pytest.raises(UserError, match=rf"row {row} of .*{example.captions(1)[7].id}, is not finite\.$"):
         dataset.vectors(np.array([0, 80, row]))
     with pytest.raises(UserError, match=f"row {row} of"):
         list(dataset.chunks(training_only=False))
@@ -127,74 +127,13 @@ def test_a_missing_dataset_says_what_to_run(tmp_path: Path):
         UnicornDataset.open(tmp_path)
 
 
-PARTS = {Part.CAPTIONS: "parquet", Part.INSTRUCTIONS: "parquet", Part.EMBEDDINGS: "arrow"}
-
-
-@pytest.mark.parametrize("part", Part)
-def test_a_damaged_shard_is_named(folder: Path, part: Part):
-    path = folder / part / f"{part}-00001.{PARTS[part]}"
-    content = path.read_bytes()
-    flipped = bytearray(content)
-    flipped[len(content) // 2] ^= 1
-    for damaged, what in (
-        (flipped, "is corrupt"),
-        (content[:-9], "has .* bytes"),
-        (content + b"x", "has .* bytes"),
-    ):
-        path.write_bytes(damaged)
-        with pytest.raises(UserError, match=f"{re.escape(str(path))} {what}"):
-            UnicornDataset.open(folder)
-    path.unlink()
-    with pytest.raises(UserError, match=f"{re.escape(str(path))} is missing"):
-        UnicornDataset.open(folder, verify=False)
-
-
-def test_swapped_shards_are_named(folder: Path):
-    first, second = (Part.EMBEDDINGS.shard(folder, block) for block in (0, 1))
-    assert first.stat().st_size == second.stat().st_size
-    first.rename(folder / "aside")
-    second.rename(first)
-    (folder / "aside").rename(second)
-    with pytest.raises(UserError, match=f"{re.escape(str(first))} is corrupt"):
-        UnicornDataset.open(folder)
-
-
-@pytest.mark.parametrize("name", ["statistics.json", "statistics.safetensors"])
-def test_damaged_statistics_are_named(folder: Path, name: str):
-    path = folder / "embeddings" / name
-    content = path.read_bytes()
-    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(UserError, match=f"{re.escape(str(path))} is corrupt"):
-        UnicornDataset.open(folder)
-
-
-@settings(deadline=None)
-@given(place=st.integers(0), bit=st.integers(0, 7))
-def test_a_manifest_with_any_bit_flipped_is_named(
-    finished: Path, tmp_path_factory: pytest.TempPathFactory, place: int, bit: int
-):
-    content = bytearray((finished / "manifest.json").read_bytes())
-    content[place % len(content)] ^= 1 << bit
-    damaged = tmp_path_factory.mktemp("manifest")
-    (damaged / "manifest.json").write_bytes(content)
-    with pytest.raises(UserError, match=f"{re.escape(str(damaged))}/manifest.json is corrupt"):
-        UnicornDataset.open(damaged)
-
-
-def test_a_truncated_or_empty_manifest_is_named(folder: Path):
-    path = folder / "manifest.json"
-    content = path.read_bytes()
-    for damaged in (content[:-30], b"", b"[]", b"{}", b"\xff"):
-        path.write_bytes(damaged)
-        with pytest.raises(UserError, match=f"{re.escape(str(path))} is corrupt"):
-            UnicornDataset.open(folder)
-
-
 def test_an_unfinished_part_is_named(tmp_path: Path):
     with example.DatasetWriter(tmp_path, example.BLOCK_SIZE) as writer:
         example.write_captions(writer)
         writer.instructions({}).write(0, [])
-        with pytest.raises(UserError, match=r"the embeddings of .* are missing: run `python synthesize\.py"):
+        with pytest.raises(
+            UserError, match=r"the embeddings of .* are missing: run `python synthesize\.py .*` to make them"
+        ):
             UnicornDataset.open(tmp_path)
         example.write_embeddings(writer)
     dataset = UnicornDataset.open(tmp_path)

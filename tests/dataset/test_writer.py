@@ -186,14 +186,19 @@ def test_a_part_made_otherwise_is_refused_with_the_keys_that_differ(folder: Path
         "model": "large",
     }
     with DatasetWriter(folder, example.BLOCK_SIZE) as writer:
-        with pytest.raises(UserError, match=r"model was None and is 'large'; prompt\.version was 'v1' and is 'v2'"):
+        with pytest.raises(
+            UserError,
+            match=r"were made otherwise \(model was None and is 'large'; prompt\.version was 'v1' and is 'v2'",
+        ):
             writer.captions(changed)
-        with pytest.raises(UserError, match=r"space was 'example/8' and is 'other'"):
+        with pytest.raises(
+            UserError, match=r"space was 'example/8' and is 'other'\).* or delete .* to have them made again"
+        ):
             writer.embeddings("other", example.made_by("embeddings"))
 
 
 def test_another_block_size_is_refused(folder: Path):
-    with pytest.raises(UserError, match="blocks of 40 seeds, not 50"), DatasetWriter(folder, 50):
+    with pytest.raises(UserError, match="is made of blocks of 40 seeds, not 50"), DatasetWriter(folder, 50):
         pass
     with DatasetWriter(folder, example.BLOCK_SIZE):  # and the refusal let go of the lock
         pass
@@ -202,13 +207,11 @@ def test_another_block_size_is_refused(folder: Path):
 def test_a_part_that_was_complete_cannot_be_extended(folder: Path):
     with DatasetWriter(folder, example.BLOCK_SIZE) as writer:
         part = writer.captions(example.made_by("captions"))
-        for extend in (
-            lambda: part.journal(3),
-            lambda: part.write(3, [example.caption(1)]),
-            lambda: part.complete(4),
-        ):
-            with pytest.raises(UserError, match=r"the captions of .* Choose another dataset="):
+        for extend in (lambda: part.journal(3), lambda: part.write(3, [example.caption(1)])):
+            with pytest.raises(UserError, match=r"the captions of .* are complete, and there is now more to make them"):
                 extend()
+        with pytest.raises(UserError, match=r"hold 3 blocks, and 4 are expected now"):
+            part.complete(4)
 
 
 def test_a_part_whose_folder_was_deleted_is_made_again(folder: Path, finished: Path):
@@ -244,7 +247,7 @@ def test_vectors_must_be_those_of_the_captions(tmp_path: Path):
         for value in (np.nan, np.inf, 1e6):  # the last is not finite in float16
             bad = example.vectors(0).astype(np.float32)
             bad[5, 1] = value
-            with pytest.raises(UserError, match=f"row 5, the vector of caption {ids[5]}, is not finite"):
+            with pytest.raises(UserError, match=f"row 5, the vector of caption {ids[5]}, is not finite in float16"):
                 part.write(0, Embeddings(ids=ids, vectors=bad))
         assert part.blocks == []
 

@@ -63,5 +63,5 @@ def test_pairs_come_from_pictures_and_their_captions() -> None:
 
 def test_a_picture_without_a_caption_is_named() -> None:
     pictures = [Picture(id="bare-7", image=next(iter(ColourBenchmark().pictures())).image)]
-    with pytest.raises(UserError, match="picture bare-7 has no caption"):
+    with pytest.raises(UserError, match="picture bare-7 has no caption: an analysis of pairs needs one"):
         encode_pairs(pictures, ColourTower(), WordTower())

@@ -10,6 +10,8 @@ import torch
 from tests.evaluation.tiny_model import tiny_model
 from unicorn.errors import UserError
 from unicorn.evaluation.run import Run
+from unicorn.stamp import stamps_of, write_sealed
+from unicorn.training.run import save_model
 from unicorn.transfer.mean_shift import MeanShiftSettings
 from unicorn.transfer.statistics import Statistics
 
@@ -31,8 +33,7 @@ class OtherEncoder:
 def folder(tmp_path: Path) -> Path:
     """A finished run of a tiny model under mean shift."""
     model, tokenizer = tiny_model()
-    model.save_pretrained(tmp_path / "model")
-    tokenizer.save_pretrained(tmp_path / "model")
+    save_model(tmp_path / "model", model, tokenizer)
     vectors = np.eye(3, dtype=np.float32)
     statistics = Statistics.of("colours", vectors)
     MeanShiftSettings().fit(statistics, [vectors]).save(tmp_path / "transfer")
@@ -67,7 +68,20 @@ def test_an_unfinished_run_names_what_is_missing(folder: Path, part: str, what: 
 def test_truncated_weights_are_named(folder: Path) -> None:
     weights = folder / "model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(UserError, match=re.escape(f"the model in {folder / 'model'} cannot be read")):
+    with pytest.raises(UserError, match=re.escape(f"{weights} has 100 bytes where ") + r"\d+ were written"):
+        Run.open(folder)
+
+
+def test_a_model_without_its_checksums_is_refused(folder: Path) -> None:
+    (folder / "model" / "checksums.json").unlink()
+    with pytest.raises(UserError, match=r"model/checksums\.json is missing"):
+        Run.open(folder)
+
+
+def test_a_model_that_transformers_cannot_read_is_one_line(folder: Path) -> None:
+    (folder / "model" / "config.json").write_text("no JSON")
+    write_sealed(folder / "model" / "checksums.json", {"files": stamps_of(folder / "model", ["config.json"])})
+    with pytest.raises(UserError, match=r"the model in .* cannot be read: .*\. Run python train\.py again"):
         Run.open(folder)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaForCausalLM
+from transformers import ByT5Tokenizer, LlamaForCausalLM
 
 from tests.training.tiny import DIMENSION, save_language_model, tiny_language_model
 from unicorn.errors import UserError
@@ -199,5 +199,13 @@ def test_scaled_logits_are_refused(tmp_path: Path) -> None:
     config = tiny_language_model().config
     config.final_logit_softcapping = 30.0
     config.save_pretrained(folder)
-    with pytest.raises(UserError, match="final_logit_softcapping"):
+    with pytest.raises(UserError, match=r"scales its logits \(final_logit_softcapping\), which is not supported"):
         ModelSettings(language_model=folder).build(DIMENSION)
+
+
+def test_a_tokenizer_without_a_fast_version_is_refused(tmp_path: Path) -> None:
+    folder = save_language_model(tmp_path / "bytes")
+    ByT5Tokenizer().save_pretrained(folder)
+    (tmp_path / "bytes" / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=r"the tokenizer of .*bytes has no fast version\. Choose another model"):
+        ModelSettings(language_model=folder).tokenizer()

@@ -66,7 +66,9 @@ def test_a_number_that_is_none_is_not_written(tmp_path: Path) -> None:
 
 
 def test_missing_metrics_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=re.escape(f"no metrics.json in {tmp_path}")):
+    with pytest.raises(
+        UserError, match=re.escape(f"no metrics.json in {tmp_path}. Run the command that makes it first")
+    ):
         read_metrics(tmp_path)
 
 

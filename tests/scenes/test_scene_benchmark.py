@@ -83,7 +83,7 @@ def test_captions_tell_of_their_pictures() -> None:
 
 
 def test_an_unknown_type_is_named_with_the_choices() -> None:
-    with pytest.raises(UserError, match=r"unknown type of question 'smell'\. Choose from .*colour"):
+    with pytest.raises(UserError, match=r"unknown type of question .smell.\. Choose from .*colour"):
         SceneBenchmarkSettings(types=["smell"]).build()
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import random
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -69,8 +70,8 @@ def test_the_name_tells_files_apart_by_content_and_not_by_place(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"{not json", "not JSON"),
-        (b'{"text": "\xff"}', "not JSON"),
+        (b"{not json", "not JSON ("),
+        (b'{"text": "\xff"}', "not JSON ("),
         (b'["a cat"]', "not an object with a 'text'"),
         (b'{"caption": "a cat"}', "not an object with a 'text'"),
         (b'{"text": "  "}', "'text' is not a text, or is empty"),
@@ -87,12 +88,20 @@ def test_a_bad_line_is_named(tmp_path: Path, line: bytes, reason: str) -> None:
     assert "line 3" in str(caught.value)
     assert reason in str(caught.value)
     assert str(path) in str(caught.value)
+    assert "Mend the line or remove it" in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"\n\n"])
-def test_no_file_and_an_empty_file_are_named(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "no such file. Set seeds.path to a JSON Lines file"),
+        (b"", "it is empty. Each line is an object"),
+        (b"\n\n", "it is empty. Each line is an object"),
+    ],
+)
+def test_no_file_and_an_empty_file_are_named(tmp_path: Path, content: bytes | None, reason: str) -> None:
     path = tmp_path / "seeds.jsonl"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match=str(path)):
+    with pytest.raises(UserError, match=re.escape(f"{path}: {reason}")):
         FilesSettings(path=str(path)).build()

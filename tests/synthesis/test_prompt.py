@@ -33,9 +33,13 @@ def test_the_version_follows_the_text_of_the_file(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("values", "key"),
-    [({"max_attempts": 0}, "max_attempts"), ({"pairs_min": 9}, "pairs_min"), ({"words_max": 3}, "words")],
+    ("values", "said"),
+    [
+        ({"max_attempts": 0}, r"synthesis\.max_attempts=0: must be 1 or more"),
+        ({"pairs_min": 9}, r"pairs_min is larger than synthesis\.pairs_max\. Mend"),
+        ({"words_max": 3}, r"words_min is larger than synthesis\.words_max\. Mend"),
+    ],
 )
-def test_settings_that_cannot_be_met_are_refused(values: dict[str, Any], key: str) -> None:
-    with pytest.raises(UserError, match=key):
+def test_settings_that_cannot_be_met_are_refused(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
         SynthesisSettings(**values)

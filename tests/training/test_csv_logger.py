@@ -3,6 +3,9 @@
 import csv
 from pathlib import Path
 
+import pytest
+
+from unicorn.errors import UserError
 from unicorn.training.csv_logger import CsvLogger
 
 
@@ -34,3 +37,10 @@ def test_a_resumed_run_replaces_the_rows_from_its_first_step_on(tmp_path: Path) 
     resumed.log_metrics({"loss": 30.0}, 3)
     resumed.save()
     assert [(row["step"], row["loss"]) for row in rows(logger.path)] == [("1", "1.0"), ("2", "2.0"), ("3", "30.0")]
+
+
+@pytest.mark.parametrize("content", ["loss\n2.5\n", "step,loss\none,2.5\n", 'step,loss\n1,"2.5'])
+def test_a_file_that_is_no_log_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "metrics.csv").write_text(content)
+    with pytest.raises(UserError, match=r"metrics\.csv is damaged\. Delete it to train on"):
+        CsvLogger(tmp_path / "metrics.csv")

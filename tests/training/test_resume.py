@@ -1,15 +1,10 @@
-"""A run that was killed at any moment and run again ends as one that was not, bit for bit."""
-
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
+"""A run that ended at any step and is run again ends as one that did not, bit for bit; tests/torture kills it."""
 
 import pytest
 import torch
 
 from tests.training.tiny import ALIGN, LORA, Dies, Training
+from unicorn.errors import UserError
 from unicorn.training.checkpoint import checkpoints, newest
 from unicorn.training.trainer import TrainerSettings
 
@@ -83,6 +78,18 @@ def test_a_torn_checkpoint_is_passed_over(training: Training) -> None:
     assert_same(training, "torn", "align")
 
 
+def test_a_checkpoint_of_something_else_is_refused(training: Training) -> None:
+    with pytest.raises(KilledError):
+        training.run("else", ALIGN, transfer=Dies(training.transfer, 12, kill), trainer=EVERY_STEP)
+    path = newest(training.folder / "else" / "align" / "checkpoints")
+    assert path is not None
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"]["model.eyes"] = checkpoint["state_dict"].popitem()[1]
+    torch.save(checkpoint, path)
+    with pytest.raises(UserError, match=r"the checkpoint does not fit the align stage: model\.\S+ differs"):
+        training.run("else", ALIGN)
+
+
 def test_checkpoints_hold_what_is_trained_and_load_without_running_code(training: Training) -> None:
     training.run("held", ALIGN)
     with pytest.raises(KilledError):
@@ -94,23 +101,3 @@ def test_checkpoints_hold_what_is_trained_and_load_without_running_code(training
     assert names
     assert all("lora_" in name or "projector" in name for name in names)
     assert {f"model.{name}" for name in training.weights("uninterrupted", "tune")} == names
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from tests.training.tiny import ALIGN, Dies, Training
-training = Training(Path(sys.argv[1]))
-die = lambda: os.kill(os.getpid(), signal.SIGKILL)
-training.run("sigkill", ALIGN, transfer=Dies(training.transfer, int(sys.argv[2]), die))
-"""
-
-
-def test_sigkill(training: Training) -> None:
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-c", KILLED, str(training.folder), "29"]
-    killed = subprocess.run(command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, check=False)
-    assert killed.returncode == -signal.SIGKILL
-    assert newest(training.folder / "sigkill" / "align" / "checkpoints") is not None
-    training.run("sigkill", ALIGN)
-    assert_same(training, "sigkill", "align")

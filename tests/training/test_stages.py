@@ -5,13 +5,17 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests.training.tiny import ALIGN, FULL, LORA, Training, make_dataset
 from unicorn.data.settings import DataSettings
+from unicorn.dataset import DatasetWriter, Embeddings, UnicornDataset, is_training
 from unicorn.errors import UserError
 from unicorn.model.modeling import UnicornForConditionalGeneration
+from unicorn.records import Caption
+from unicorn.training.record import StageRecord
 from unicorn.training.run import save_model
 
 
@@ -100,14 +104,48 @@ def test_other_settings_under_the_same_name_are_refused(training: Training) -> N
     training.run("mixed", ALIGN, data=packed_otherwise)  # which changes no loss
 
 
+def test_weights_of_another_model_are_refused(training: Training) -> None:
+    training.run("grown", ALIGN)
+    record = StageRecord(training.folder / "grown" / "align")
+    with pytest.raises(UserError, match=r"weights\.safetensors does not fit: the model has no projector\."):
+        record.restore(torch.nn.Linear(1, 1))
+
+
 def test_tune_without_align_is_refused(training: Training) -> None:
     with pytest.raises(UserError, match=r"tune starts from what align learned.*Add align to stages"):
         training.run("unaligned", LORA)
 
 
 def test_a_gradient_that_is_not_finite_names_step_and_samples(training: Training) -> None:
-    with pytest.raises(UserError, match=r"gradient of align step \d+ is not finite.*n\d\d, .* and 8 more"):
+    with pytest.raises(
+        UserError, match=r"the gradient of align step \d+ is not finite\. Its samples: n\d\d, .* and 8 more"
+    ):
         training.run("nan", replace(ALIGN, learning_rate=1e30))
+
+
+def test_a_validation_loss_that_is_not_finite_is_one_line(training: Training) -> None:
+    """One step, at the whole learning rate, of which the weights are lost and no gradient tells."""
+    ruinous = replace(ALIGN, batch=100, epochs=1, warmup=0.0, learning_rate=1e30)
+    with pytest.raises(UserError, match=r"the validation loss of align is (nan|inf)\. Lower its learning rate"):
+        training.run("ruined", ruinous)
+
+
+def test_captions_of_which_none_is_trained_on_are_refused(training: Training, tmp_path: Path) -> None:
+    short, long = "the cube", " and ".join(["the cube"] * 20)
+    captions = [
+        Caption(id=name, text=text, domain="open", generator="test", prompt_version="1")
+        for name, text in (("63", short), ("a", long))
+    ]
+    assert [is_training(caption.id) for caption in captions] == [False, True]
+    with DatasetWriter(tmp_path / "held_out") as writer:
+        parts = writer.captions({}), writer.embeddings("tiny", {})
+        parts[0].write(0, captions)
+        parts[0].complete(1)
+        parts[1].write(0, Embeddings(ids=["63", "a"], vectors=np.eye(2, 8, dtype=np.float32)))
+        parts[1].complete(1)
+    dataset = UnicornDataset.open(tmp_path / "held_out")
+    with pytest.raises(UserError, match=r"no sample of the training split in .*held_out: synthesise more captions"):
+        training.run("held_out", ALIGN, dataset=dataset, data=DataSettings(row_length=16))
 
 
 def test_what_cannot_be_trained_on_is_counted_and_named(training: Training) -> None:

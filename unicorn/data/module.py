@@ -12,7 +12,7 @@ from unicorn.data.batch import Collator
 from unicorn.data.conversation import ConversationTokenizer
 from unicorn.data.loader import StepDataset, StepLoader, ValidationLoader
 from unicorn.data.order import Order, shuffled
-from unicorn.data.samples import CaptionedSample, Samples, write_samples
+from unicorn.data.samples import CaptionedSample, Samples, check_samples, stamps_path, write_samples
 from unicorn.data.settings import DataSettings
 from unicorn.dataset.reader import UnicornDataset
 from unicorn.errors import UserError
@@ -49,8 +49,10 @@ class UnicornDataModule(LightningDataModule):
         self.path = folder / "samples.arrow"
 
     def prepare_data(self) -> None:
-        """Tokenise once; a stage's folder holds the samples of one configuration."""
-        if not self.path.exists():
+        """Tokenise once; a stage's folder holds the samples of one configuration. Raises UserError if damaged."""
+        if stamps_path(self.path).exists():
+            check_samples(self.path)
+        else:
             write_samples(
                 self.path,
                 self.samples_of(self.dataset, self.tokenizer),

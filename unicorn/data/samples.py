@@ -17,6 +17,7 @@ from unicorn.dataset.reader import UnicornDataset
 from unicorn.errors import UserError
 from unicorn.files import replacing
 from unicorn.records import Reject
+from unicorn.stamp import check_stamps, read_sealed, stamps_of, write_sealed
 
 Item = TypeVar("Item")
 
@@ -65,12 +66,11 @@ def write_samples(
     """Write the samples that fit as an Arrow stream, and why the others do not to `rejects.jsonl` beside it.
 
     `placeholders` is the image token's id and how many of it a sample holds. Both files are there whole or
-    not at all.
+    not at all, and `samples.json` after them, with their stamps.
     """
+    rejects: list[str] = []
     with (
         replacing(path) as arrow,
-        replacing(path.with_name(REJECTS)) as lines,
-        lines.open("w") as rejected,
         pa.OSFile(str(arrow), "wb") as sink,
         pa.ipc.new_stream(sink, SCHEMA) as stream,
     ):
@@ -81,8 +81,23 @@ def write_samples(
                     kept.append(_record(item))
                 else:
                     reject = Reject(id=item.id, stage=path.parent.name, reason=reason, attempts=1, answer="")
-                    rejected.write(json.dumps(asdict(reject)) + "\n")
+                    rejects.append(json.dumps(asdict(reject)) + "\n")
             stream.write_batch(pa.RecordBatch.from_pylist(kept, SCHEMA))
+    with replacing(path.with_name(REJECTS)) as temporary:
+        temporary.write_text("".join(rejects))
+    write_sealed(stamps_path(path), stamps_of(path.parent, [path.name, REJECTS]))
+
+
+def stamps_path(path: Path) -> Path:
+    """Where the stamps of samples lie."""
+    return path.with_suffix(".json")
+
+
+def check_samples(path: Path) -> None:
+    """Raises UserError, naming the file, if what `write_samples` wrote is not as it was."""
+    stamps = stamps_path(path)
+    remedy = f"Delete {stamps} to have the samples made again."
+    check_stamps(path.parent, read_sealed(stamps, remedy), remedy)
 
 
 def _fault(sample: Sample, row_length: int, placeholders: tuple[int, int]) -> str | None:

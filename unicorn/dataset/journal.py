@@ -8,13 +8,14 @@ import orjson
 
 from unicorn.errors import UserError
 from unicorn.files import cannot_write, sync
+from unicorn.stamp import sealed, unsealed
 
 
 class Journal:
-    """An append-only file of JSON lines, for one block of one part. Opening it brings back what it holds.
+    """An append-only file of JSON lines, each with its checksum, for one block of one part.
 
-    A line that a kill cut short is no line: opening cuts it off. Raises UserError, naming file and line,
-    if a line before it cannot be read.
+    Opening it brings back what it holds. A line that a kill cut short is no line: opening cuts it off. Raises
+    UserError, naming file and line, if a line before it is not as it was written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,7 +37,7 @@ class Journal:
         Raises UserError where the system refuses (a full disk); then none of them is in the file.
         """
         size = self._file.seek(0, os.SEEK_END)
-        content = b"".join(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records)
+        content = b"".join(orjson.dumps(sealed(record), option=orjson.OPT_APPEND_NEWLINE) for record in records)
         try:
             self._write(content)
             os.fsync(self._file.fileno())
@@ -59,7 +60,7 @@ def _parse(path: Path, content: bytes) -> list[dict[str, Any]]:
     records = list[dict[str, Any]]()
     for number, line in enumerate(content.splitlines(), start=1):
         try:
-            records.append(orjson.loads(line))
-        except orjson.JSONDecodeError as error:
+            records.append(unsealed(line))
+        except ValueError as error:
             raise UserError(f"{path}, line {number} is corrupt. Delete the file to redo its block.") from error
     return records

@@ -9,15 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
-import orjson
-import xxhash
-
-from unicorn.dataset.stamp import Stamp, damaged
 from unicorn.errors import UserError
-from unicorn.files import replacing
+from unicorn.stamp import Stamp, damaged, read_sealed, write_sealed
 
 SCHEMA_VERSION = 1
-CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
 
 
 class Part(StrEnum):
@@ -90,14 +85,7 @@ class Manifest:
         Raises FileNotFoundError if there is none, and UserError, naming the file, if it is corrupt.
         """
         path = folder / "manifest.json"
-        content = path.read_bytes()
-        try:
-            values = orjson.loads(content)
-            checksum = values.pop("xxh3_128")
-        except (ValueError, AttributeError, KeyError, TypeError) as error:
-            raise damaged(path, "is corrupt: it cannot be read as a manifest") from error
-        if checksum != _checksum(values):
-            raise damaged(path, "is corrupt: its checksum is not that of its content")
+        values = read_sealed(path, remedy(path))
         if (version := values["schema_version"]) != SCHEMA_VERSION:
             raise UserError(f"{path} is of schema version {version}, and this Unicorn reads {SCHEMA_VERSION}.")
         return cls(
@@ -107,17 +95,15 @@ class Manifest:
 
     def save(self, folder: Path) -> None:
         """Replace the `manifest.json` of a dataset's folder."""
-        plain = orjson.dumps({"schema_version": SCHEMA_VERSION} | asdict(self), option=CANONICAL)
-        values = orjson.loads(plain)
-        with replacing(folder / "manifest.json") as path:
-            values["xxh3_128"] = _checksum(values)
-            path.write_bytes(orjson.dumps(values, option=CANONICAL | orjson.OPT_INDENT_2))
+        write_sealed(folder / "manifest.json", {"schema_version": SCHEMA_VERSION} | asdict(self))
 
     def require_complete(self, folder: Path, part: Part) -> None:
         """Raises UserError if a part is missing, or was begun and not finished."""
         if part not in self.parts or not self.parts[part].complete:
             state = "unfinished" if part in self.parts else "missing"
-            raise UserError(f"the {part} of {folder} are {state}: run `python synthesize.py dataset={folder}`.")
+            raise UserError(
+                f"the {part} of {folder} are {state}: run `python synthesize.py dataset={folder}` to make them."
+            )
 
     def check(self, folder: Path, part: Part, checksums: bool) -> None:
         """Check that the files of a part are there, of their size, and made from the captions that are there.
@@ -130,11 +116,11 @@ class Manifest:
             path = part.shard(folder, block)
             stamps[path] = shard.stamp
             if shard.upstream != self.upstream(part, block):
-                raise damaged(path, "was made from other captions")
+                raise damaged(path, "was made from other captions", remedy(path))
         for path, stamp in stamps.items():
-            stamp.check_size(path)
+            stamp.check_size(path, remedy(path))
         for path, stamp in stamps.items() if checksums else ():
-            stamp.check(path)
+            stamp.check(path, remedy(path))
 
     def upstream(self, part: Part, block: int) -> str | None:
         """Checksum of the captions that a block of a part is made from; None for the captions themselves."""
@@ -144,8 +130,9 @@ class Manifest:
         return captions.shards[block].stamp.xxh3_128
 
 
-def _checksum(values: dict[str, Any]) -> str:
-    return xxhash.xxh3_128_hexdigest(orjson.dumps(values, option=CANONICAL))
+def remedy(path: Path) -> str:
+    """What to do about a damaged file of a dataset."""
+    return f"Restore it from a copy, or delete {path.parent} and synthesize it again."
 
 
 def differences(before: Any, now: Any, key: str = "") -> list[str]:

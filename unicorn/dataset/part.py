@@ -12,11 +12,11 @@ import orjson
 
 from unicorn.dataset.card import save_card
 from unicorn.dataset.journal import Journal
-from unicorn.dataset.manifest import Manifest, Part, PartManifest, Shard, differences
-from unicorn.dataset.stamp import Stamp
+from unicorn.dataset.manifest import Manifest, Part, PartManifest, Shard, differences, remedy
 from unicorn.errors import UserError
 from unicorn.files import replacing
 from unicorn.records import Reject
+from unicorn.stamp import Stamp
 
 Content = TypeVar("Content", bound=Sized)
 
@@ -126,7 +126,7 @@ class PartWriter(ABC, Generic[Content]):
     def read(self, block: int) -> Content:
         """What a finished block holds. Raises UserError, naming the file, if it is not as it was written."""
         path = self.part.shard(self._dataset, block)
-        self._entry.shards[block].stamp.check(path)
+        self._entry.shards[block].stamp.check(path, remedy(path))
         return self._load(path)
 
     def complete(self, blocks: int) -> None:

@@ -22,10 +22,10 @@ from unicorn.dataset.shards import (
     save_instructions,
 )
 from unicorn.dataset.split import is_training
-from unicorn.dataset.stamp import Stamp
 from unicorn.errors import UserError
 from unicorn.files import cannot_write
 from unicorn.records import Caption, Instruction, Reject
+from unicorn.stamp import Stamp
 from unicorn.transfer.statistics import Statistics
 
 ROWS_PER_CHUNK = 1024

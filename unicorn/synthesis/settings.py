@@ -32,7 +32,7 @@ class SynthesisSettings:
     def __post_init__(self) -> None:
         for key in ("block_size", "max_attempts", "words_min", "pairs_min", "encode_batch"):
             if getattr(self, key) < 1:
-                raise UserError(f"synthesis.{key}={getattr(self, key)}: must be at least 1.")
+                raise UserError(f"synthesis.{key}={getattr(self, key)}: must be 1 or more.")
         for low, high in (("words_min", "words_max"), ("pairs_min", "pairs_max")):
             if getattr(self, low) > getattr(self, high):
                 raise UserError(f"synthesis.{low} is larger than synthesis.{high}. Mend one of them.")

@@ -1,5 +1,6 @@
 """Checkpoints: written whole or not at all, the newest found again, and read without running code."""
 
+import logging
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from lightning.pytorch.plugins import TorchCheckpointIO
 
 from unicorn.files import replacing
 
+_log = logging.getLogger(__name__)
 KEPT = 2
 
 
@@ -19,7 +21,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Write through a temporary file. Raises UserError, naming `path`, on a full disk."""
         with replacing(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+            try:
+                with temporary.open("wb") as file:
+                    torch.save(checkpoint, file)
+            except RuntimeError as error:  # with which torch covers what the system said
+                raise (error.__context__ or error) from None
 
 
 class Checkpoints(Callback):
@@ -58,5 +64,19 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def newest(folder: Path) -> Path | None:
-    """The newest checkpoint that is whole, if there is one; a torn file lacks the directory at its end."""
-    return next((path for path in reversed(checkpoints(folder)) if zipfile.is_zipfile(path)), None)
+    """The newest checkpoint that is whole, if there is one; one that is damaged is passed over, with a word."""
+    for path in reversed(checkpoints(folder)):
+        if _is_whole(path):
+            return path
+        _log.warning("%s is damaged and left out: the training goes on from an earlier step.", path)
+    return None
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether torch can read the file and its checksums hold, which torch writes and does not compare."""
+    try:
+        torch.load(path, map_location="meta", weights_only=True)  # all but the numbers
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except Exception:  # both have many words for it: RuntimeError, UnpicklingError, BadZipFile, EOFError, ...
+        return False

@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from unicorn.errors import UserError
 from unicorn.files import replacing
 
 
@@ -60,6 +61,9 @@ class CsvLogger(Logger):
 
 
 def read_rows(path: Path) -> dict[int, dict[str, Any]]:
-    """The rows of a `metrics.csv` by step."""
-    with path.open(newline="") as file:
-        return {int(row.pop("step")): row for row in csv.DictReader(file)}
+    """The rows of a `metrics.csv` by step. Raises UserError, naming the file, if it cannot be read."""
+    try:
+        with path.open(newline="") as file:
+            return {int(row.pop("step")): row for row in csv.DictReader(file, strict=True)}
+    except (KeyError, ValueError, csv.Error) as error:
+        raise UserError(f"{path} is damaged. Delete it to train on: the log alone begins anew.") from error

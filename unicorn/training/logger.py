@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from unicorn.files import replacing
+
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
@@ -43,7 +45,8 @@ class WandbSettings:
 
         id_file = folder / "wandb-id.txt"
         if not id_file.exists():
-            id_file.write_text(generate_id())
+            with replacing(id_file) as temporary:
+                temporary.write_text(generate_id())
         online = StageWandbLogger(
             project=self.project,
             entity=self.entity,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Timer
+from safetensors import SafetensorError
 
 from unicorn.data.conversation import ConversationTokenizer
 from unicorn.data.module import UnicornDataModule
@@ -19,7 +20,9 @@ from unicorn.data.settings import DataSettings
 from unicorn.dataset.manifest import Part
 from unicorn.dataset.reader import UnicornDataset
 from unicorn.errors import UserError
+from unicorn.files import cannot_write
 from unicorn.model.modeling import UnicornForConditionalGeneration
+from unicorn.stamp import CHECKSUMS, stamps_of, write_sealed
 from unicorn.training.checkpoint import newest
 from unicorn.training.logger import LoggerSettings
 from unicorn.training.module import UnicornModule
@@ -96,13 +99,22 @@ def is_finished(stage: str, run: Path) -> bool:
 
 
 def save_model(folder: Path, model: UnicornForConditionalGeneration, tokenizer: "PreTrainedTokenizerFast") -> None:
-    """Save model and tokeniser as Hugging Face does, the folder whole or not at all."""
+    """Save model and tokeniser as Hugging Face does, with their checksums, the folder whole or not at all.
+
+    Raises UserError, naming the folder, where the system refuses (a full disk).
+    """
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    try:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        files = sorted(path.name for path in partial.iterdir())
+        write_sealed(partial / CHECKSUMS, {"files": stamps_of(partial, files)})
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise cannot_write(folder, OSError(error) if isinstance(error, SafetensorError) else error) from error
 
 
 def digests(dataset: UnicornDataset, parts: Iterable[Part]) -> dict[str, str]:

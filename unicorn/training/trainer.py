@@ -48,7 +48,7 @@ class TrainerSettings:
     def __post_init__(self) -> None:
         for key in ("checkpoint_every", "log_every"):
             if getattr(self, key) < 1:
-                raise UserError(f"trainer.{key}={getattr(self, key)}: must be at least 1.")
+                raise UserError(f"trainer.{key}={getattr(self, key)}: must be 1 step or more.")
 
     def build(self, stage: "Stage", folder: Path, loggers: "list[Logger]") -> "Trainer":
         """The trainer of one stage, whose checkpoints lie in `folder`."""

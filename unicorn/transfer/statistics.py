@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import orjson
 from jaxtyping import Float, Float32, Float64
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from unicorn.errors import UserError
 from unicorn.files import replacing
+from unicorn.stamp import check_stamps, read_sealed, stamps_of, write_sealed
 from unicorn.transfer.precision import widened
 
 # A unit vector that went through float16 has a norm within this of one.
@@ -112,7 +111,7 @@ class Statistics:
             )
 
     def save(self, folder: Path) -> None:
-        """Write `statistics.safetensors` (the means) and `statistics.json` (the rest) into `folder`."""
+        """Write `statistics.safetensors` (the means) and `statistics.json` (the rest, sealed) into `folder`."""
         tensors = {
             "mean": self.mean,
             "domain_mean": np.array([*self.domain_mean.values()]).reshape(-1, len(self.mean)),
@@ -126,21 +125,20 @@ class Statistics:
         }
         with replacing(folder / "statistics.safetensors") as path:
             path.write_bytes(save(tensors))
-        with replacing(folder / "statistics.json") as path:
-            path.write_bytes(orjson.dumps(description, option=orjson.OPT_INDENT_2))
+        write_sealed(folder / "statistics.json", description | {"files": stamps_of(folder, ["statistics.safetensors"])})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """What `save` wrote into `folder`. Raises UserError if it is not there, or not readable."""
+        """What `save` wrote into `folder`. Raises UserError if it is not there, or, naming the file, damaged."""
+        remedy = "Restore it from a copy, or make these statistics again."
         try:
-            tensors = load_file(folder / "statistics.safetensors")
-            description = orjson.loads((folder / "statistics.json").read_bytes())
-            means = zip(description["domain_count"], tensors["domain_mean"], strict=True)
-            return cls(**description, mean=tensors["mean"], domain_mean=dict(means))
+            description = read_sealed(folder / "statistics.json", remedy)
         except FileNotFoundError as error:
-            raise UserError(f"no statistics at {folder}: it holds no statistics.safetensors and .json.") from error
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"the statistics in {folder} cannot be read ({error}). Make them again.") from error
+            raise UserError(f"no statistics at {folder}: it holds no statistics.json. {remedy}") from error
+        check_stamps(folder, description.pop("files"), remedy)
+        tensors = load_file(folder / "statistics.safetensors")
+        means = zip(description["domain_count"], tensors["domain_mean"], strict=True)
+        return cls(**description, mean=tensors["mean"], domain_mean=dict(means))
 
 
 def _sum(vectors: Float32[np.ndarray, "n d"]) -> Float64[np.ndarray, " d"]:
