@@ -42,6 +42,7 @@ class BenchSettings:
 
 def bench(settings: BenchSettings) -> list[Comparison]:
     """Measure both ways at every number of rows; write the results, the page, and show them."""
+    at = circumstances("python -m " + " ".join(["bench.data_path", *sys.argv[1:]]))
     comparisons = list[Comparison]()
     measured: Figures | None = None
     for rows in settings.rows:
@@ -53,7 +54,6 @@ def bench(settings: BenchSettings) -> list[Comparison]:
             shutil.rmtree(folder, ignore_errors=True)
         measured = measured if comparison.published.extrapolated_from else comparison.published
         comparisons.append(comparison)
-    at = circumstances("python -m " + " ".join(["bench.data_path", *sys.argv[1:]]))
     save_results(settings.results, comparisons, at)
     save_page(settings.page, comparisons, at)
     show_results(comparisons)

@@ -106,14 +106,15 @@ def expectations(comparison: Comparison) -> list[Expectation]:
     return [Expectation(name=name, ratio=ratio, expected=expected) for name, (ratio, expected) in pairs.items()]
 
 
-def circumstances(command: str) -> dict[str, str | int | dict[str, str]]:
-    """What a figure must come with: command, commit, machine, date and versions."""
+def circumstances(command: str) -> dict[str, str | float | dict[str, str]]:
+    """What a figure must come with: command, commit, machine and what else it is doing, date and versions."""
     return {
         "command": command,
         "commit": _commit(),
         "date": datetime.now(UTC).date().isoformat(),
         "processor": _field("/proc/cpuinfo", "model name"),
         "cores": len(os.sched_getaffinity(0)),
+        "load_average": os.getloadavg()[0],
         "memory_bytes": int(_field("/proc/meminfo", "MemTotal").split()[0]) * 1024,
         "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
     }

@@ -19,7 +19,8 @@ PAGE = """\
 `make bench` writes this page and [data_path.json](../bench/results/data_path.json): generated rows of 1,280
 dimensions, once through Unicorn and once the published way, in one run.
 
-Command `{command}`, commit {commit}, {date}. Machine: {processor}, {cores} cores, {memory:.0f} GiB of memory.
+Command `{command}`, commit {commit}, {date}. Machine: {processor}, {cores} cores, {memory:.0f} GiB of memory, load
+average {load:.1f} before the run.
 Versions: {versions}.
 
 {tables}
@@ -72,6 +73,7 @@ def save_page(path: Path, comparisons: Sequence[Comparison], at: Mapping[str, An
         date=at["date"],
         processor=at["processor"],
         cores=at["cores"],
+        load=at["load_average"],
         memory=at["memory_bytes"] / 2**30,
         versions=", ".join(f"{name} {number}" for name, number in at["versions"].items()),
         tables="\n".join(table.markdown() for table in tables),
@@ -166,4 +168,4 @@ def _rate(rate: float) -> str:
 
 
 def _times(ratio: float) -> str:
-    return f"{ratio:,.0f}x" if ratio >= 100 else f"{ratio:.2g}x"
+    return f"{ratio:,.0f}x" if ratio >= 100 else f"{ratio:.3g}x"
