@@ -10,8 +10,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Without an NVIDIA GPU torch comes from here: the same version without 3 GB of CUDA.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-# Three seeds of everything, two runs side by side.
-SWEEP = -m seed=0,1,2 hydra/launcher=joblib hydra.launcher.n_jobs=2
+# So many seeds of everything, two runs side by side.
+SEEDS = 0,1,2
+SWEEP = -m seed=$(SEEDS) hydra/launcher=joblib hydra.launcher.n_jobs=2
 SCIENCE = $(SWEEP) name=science image_statistics=$(PAIRED)/embeddings
 DENSE = data/scenes
 SPARSE = data/scenes-sparse

@@ -180,7 +180,9 @@ def test_images_of_another_norm_are_refused():
 
 
 def test_realign_without_image_statistics_says_how_to_make_them():
-    with pytest.raises(UserError, match=r"set image_statistics= to a folder.*image_statistics/"):
+    with pytest.raises(
+        UserError, match=r"transfer=realign needs statistics of images: set image_statistics= to a folder"
+    ):
         fit(ReAlignSettings())
 
 
