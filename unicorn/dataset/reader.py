@@ -1,7 +1,6 @@
 """Reading a dataset: checked once, then memory-mapped; a caption is a row, and a row is found by its id."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -128,7 +127,8 @@ class UnicornDataset:
         shards = np.searchsorted(self._offsets, rows, side="right") - 1
         within = rows - self._offsets[shards]
         # Neighbours are copied as one run: all rows in one piece as they lie, one by one where they are shuffled.
-        starts = np.flatnonzero((np.diff(rows, prepend=-2) != 1) | (np.diff(shards, prepend=-1) != 0))
+        parted = (rows[1:] != rows[:-1] + 1) | (shards[1:] != shards[:-1])
+        starts = np.flatnonzero(np.concatenate([[len(rows) > 0], parted]))
         lengths = np.diff(starts, append=len(rows))
         places = zip(shards[starts].tolist(), within[starts].tolist(), lengths.tolist(), strict=True)
         runs = [self._matrices[shard][first : first + length] for shard, first, length in places]
@@ -161,18 +161,12 @@ class UnicornDataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VectorChunks:
-    """The vectors of some rows in chunks; every iteration reads them anew, one chunk ahead of its use."""
+    """The vectors of some rows in chunks; every iteration reads them anew."""
 
     dataset: UnicornDataset
     rows: Int64[np.ndarray, " n"]
     size: int
 
     def __iter__(self) -> Iterator[Float32[np.ndarray, "n d"]]:
-        with ThreadPoolExecutor(1) as reader:
-            ahead: Future[Float32[np.ndarray, "n d"]] | None = None
-            for start in range(0, len(self.rows), self.size):
-                chunk, ahead = ahead, reader.submit(self.dataset.vectors, self.rows[start : start + self.size])
-                if chunk is not None:
-                    yield chunk.result()
-            if ahead is not None:
-                yield ahead.result()
+        for start in range(0, len(self.rows), self.size):
+            yield self.dataset.vectors(self.rows[start : start + self.size])

@@ -1,8 +1,8 @@
 """Mean, trace and per-domain means of a set of vectors, gathered in one pass and mergeable."""
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import Self
 
@@ -65,11 +65,16 @@ class Statistics:
 
         Raises UserError if there is no chunk, or a vector is not finite.
         """
-        parts = (cls.of(space, vectors, domains) for vectors, domains in chunks)
-        first = next(parts, None)
-        if first is None:
+        total: Self | None = None
+        summed: Future[Self] | None = None
+        with ThreadPoolExecutor(1) as pool:  # a chunk is summed while the next one is read
+            for vectors, domains in chunks:
+                before, summed = summed, pool.submit(cls.of, space, vectors, domains)
+                if before:
+                    total = total.merge(before.result()) if total else before.result()
+        if summed is None:
             raise UserError(f"there are no vectors of {space} to take the mean of.")
-        return reduce(cls.merge, parts, first)
+        return total.merge(summed.result()) if total else summed.result()
 
     def merge(self, other: Self) -> Self:
         """The statistics of both sets together (Chan, Golub & LeVeque, 1979).
