@@ -110,7 +110,7 @@ class Unicorn:
         resolve = seconds(lambda: dataset.rows(ids), REPETITIONS) / len(ids)
         rows = dataset.rows(ids)[: self.streamed]
         batches = np.array_split(rows, max(1, len(rows) // BATCH))
-        fetch = seconds(lambda: [dataset.vectors(batch) for batch in batches]) / len(rows)
+        fetch = seconds(lambda: [dataset.vectors(batch) for batch in batches], REPETITIONS) / len(rows)
         batch = seconds(lambda: dataset.vectors(dataset.rows(ids[:BATCH])), REPETITIONS) / BATCH
         single = seconds(lambda: dataset.vectors(dataset.rows(ids[:1])), REPETITIONS)
         return Lookup(resolve=resolve, fetch=fetch, batch=batch, single=single)
