@@ -77,8 +77,8 @@ def run(script: Callable[[Config], None]) -> None:
         logging.basicConfig(format="%(message)s", level=logging.WARNING)  # here, as a job may be a process of its own
         logging.getLogger("unicorn").setLevel(logging.INFO)
         sweep = HydraConfig.get().mode == RunMode.MULTIRUN
-        config = to_config(composed)
         try:
+            config = to_config(composed)
             script(of_sweep(config, HydraConfig.get().overrides.task) if sweep else config)
         except UserError as error:
             if sweep:  # it may have to travel from another process; Hydra says of which job it is

@@ -11,7 +11,7 @@ from tests.torture.contents import contents
 from tests.torture.scripts import Scripts
 
 WORLD = ("seeds.count=64", "synthesis.block_size=24")
-BRIEF = ("align.batch=4", "tune.batch=4", "trainer.checkpoint_every=1")
+BRIEF = ("align.batch=4", "tune.batch=4", "trainer.checkpoint_every=1", "model.projector_width=128")
 ASKED = ("task=scenes", "scenes.count=16")
 
 
