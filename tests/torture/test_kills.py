@@ -41,6 +41,12 @@ def test_killed_it_ends_as_if_left_alone(
             assert contents(folder) == undisturbed.left[name]
             begin_anew()
         half_done += name in HALF_DONE and any(folder.glob(HALF_DONE[name]))
+    for _ in range(30):  # a busy machine may have shifted all of them to where nothing is half done
+        if half_done or name not in HALF_DONE:
+            break
+        begin_anew()
+        scripts.run_for(moments.random() * seconds, line)
+        half_done += any(folder.glob(HALF_DONE[name]))
     finished = scripts.run(*line)
     assert finished.code == 0, finished.err
     assert contents(folder) == undisturbed.left[name]
