@@ -35,11 +35,13 @@ def test_killed_it_ends_as_if_left_alone(
     half_done = 0
     begin_anew()
     for share in shares:
-        # What is left to do after a kill may end before the next: then that one begins anew.
-        while (finished := scripts.run_for(share * seconds, line)[0]).code != -9:
+        moment = share * seconds
+        # What is left to do after a kill may end before the next: then that one begins anew, and a little earlier.
+        while (finished := scripts.run_for(moment, line)[0]).code != -9:
             assert finished.code == 0, finished.err
             assert contents(folder) == undisturbed.left[name]
             begin_anew()
+            moment *= 0.9
         half_done += name in HALF_DONE and any(folder.glob(HALF_DONE[name]))
     for _ in range(30):  # a busy machine may have shifted all of them to where nothing is half done
         if half_done or name not in HALF_DONE:
