@@ -9,7 +9,7 @@ import orjson
 
 from bench.figures import Comparison, Figures, expectations
 from unicorn.files import replacing
-from unicorn.report.table import numbers_table, show
+from unicorn.report.table import markdown_table, numbers_table, show
 
 Row = tuple[str, str, str, str]
 
@@ -31,7 +31,8 @@ Versions: {versions}.
 - Everything runs in a fresh process and is timed after the imports; the page cache is warm for both ways. The numerical
   libraries have one thread.
 - Look-up: Unicorn resolves all ids once, in shuffled order, and fetches vectors in shuffled batches of 256; the figure
-  is the sum of both, per vector. What it costs to resolve again for every batch, or for one id, stands below it.
+  is the sum of both, per vector, the median of three passes, of which the first, which maps the pages of the files, is
+  the slowest. What it costs to resolve again for every batch, or for one id, stands below it.
 - Streaming: a shuffled epoch through one worker process. Unicorn: packed rows, labels, positions and shifted vectors of
   {tokens:.0f} tokens a sample. Published: the same token ids, padded, and the look-up.
 - Tokens come ready on both sides: every caption has a sample of generated ids, written by `write_samples`.
@@ -103,8 +104,7 @@ class TextTable:
 
     def markdown(self) -> str:
         """A heading and the table."""
-        lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *self.rows]
-        return "\n".join([f"## {self.title}", *(f"| {' | '.join(line)} |" for line in lines), ""])
+        return f"## {self.title}\n{markdown_table(self.columns, self.rows)}"
 
 
 def _expectation_table(comparison: Comparison) -> TextTable:

@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -20,14 +21,14 @@ from hydra.experimental.callback import Callback
 from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from unicorn.config import KIND, Config, describe, document, to_config, typed, unknown_key
 from unicorn.errors import UserError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
-_PLACES = ("name", "run", "out", "stages")
+_UNNAMED = ("name", "run", "out", "stages")  # overrides that tell no run from another
 
 
 class TypedConfigSource(FileConfigSource):
@@ -139,7 +140,7 @@ def of_sweep(config: Config, overrides: Sequence[str]) -> Config:
     trained, evaluated = list[str](), list[str]()
     for override in overrides:
         key = override.lstrip("+~").split("=")[0]
-        if key not in _PLACES:
+        if key not in _UNNAMED:
             (trained if _is_read_by_training(key) else evaluated).append(override.lstrip("+~"))
     run = Path(config.run) / (_folder_name(trained) or "run")
     out = run / "evaluation" / _folder_name(evaluated)
@@ -166,17 +167,22 @@ class SweepComparison(Callback):
 
         folder = Path(config.hydra.sweep.dir)
         made = "*/evaluation/**" if config.hydra.job.name == "evaluate" else "*"
-        choices = {_kind(path): path.stem for path in sorted(CONF.glob("*/*.yaml"), reverse=True)}
+        choices = conf_choices()
         defaults = flat_settings(document(to_config(compose("config"))), choices)
         if comparison := compare(folder.glob(made), defaults, choices):
             save_comparison(comparison, folder)
             show(*comparison_tables(comparison), facts_table("Compared", {"runs": folder, "report": folder / PAGE}))
 
 
-def _kind(path: Path) -> str:
-    """The settings class that a YAML file names; of those that name one, the first of the alphabet has its name."""
-    found = re.search(rf"^{KIND}: (\S+)$", path.read_text(), re.MULTILINE)
-    return found[1] if found else ""
+def conf_choices() -> dict[str, dict[str, dict[str, Any]]]:
+    """Of conf/: for each settings class, the choices that name it, and the plain values that each of them sets."""
+    choices = defaultdict[str, dict[str, dict[str, Any]]](dict)
+    for path in sorted(CONF.glob("*/*.yaml")):
+        values = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(path)))
+        if KIND in values:
+            kind = values.pop(KIND)
+            choices[kind][path.stem] = {key: value for key, value in values.items() if "${" not in str(value)}
+    return choices
 
 
 def _one_line(error: Exception) -> str:

@@ -11,10 +11,10 @@ from unicorn.evaluation.comparison import Comparison, Interval, compare
 from unicorn.evaluation.comparison_page import comparison_tables, save_comparison
 
 CHOICES = {
-    "a.NoneSettings": "none",
-    "a.ShiftSettings": "shift",
-    "a.NoiseSettings": "noise",
-    "a.SceneSettings": "scenes",
+    "a.NoneSettings": {"none": {}},
+    "a.ShiftSettings": {"shift": {}},
+    "a.NoiseSettings": {"noise": {}, "noise_loud": {"variance": 0.9}},
+    "a.SceneSettings": {"scenes": {"light": "day"}},
 }
 DEFAULTS = {"transfer": "shift", "dataset": "data/all", "task": "scenes", "scenes.light": "day"}
 
@@ -108,6 +108,14 @@ def test_settings_of_a_choice_count_where_they_vary(runs: list[Path], tmp_path: 
     settings = [row.settings for row in compared([runs[6], louder]).parts[0]]
     assert {"transfer.variance": "0.1"} in [{"transfer.variance": row["transfer.variance"]} for row in settings]
     assert all("transfer" not in row for row in settings)
+
+
+def test_of_the_choices_of_one_class_the_one_that_was_made_is_named(runs: list[Path], tmp_path: Path) -> None:
+    loud = finish(tmp_path / "loud", {"accuracy": 0.7}, transfer=transfer("Noise", variance=0.9))
+    changed = finish(tmp_path / "changed", {"accuracy": 0.7}, scenes={"kind": "a.SceneSettings", "light": "dusk"})
+    assert {row.settings["transfer"] for row in compared([runs[6], loud]).parts[0]} == {"noise", "noise_loud"}
+    parts = compared([runs[0], changed]).parts
+    assert all("scenes" not in row.settings for part in parts for row in part)  # chosen as ever, and one key changed
 
 
 def test_where_there_is_no_accuracy_the_held_out_loss_is_compared(tmp_path: Path) -> None:

@@ -99,6 +99,15 @@ def test_the_projector_takes_unit_vectors_at_unit_scale(language_model: str) -> 
     torch.testing.assert_close(projector(vectors)[:, 0], hidden @ second.weight.T + second.bias)
 
 
+def test_the_projector_is_as_wide_as_the_language_model_or_as_it_is_told(language_model: str) -> None:
+    def shapes(**settings: object) -> list[tuple[int, ...]]:
+        weights = build(language_model, **settings).projector.state_dict()
+        return [tuple(weight.shape) for name, weight in weights.items() if name.endswith("weight")]
+
+    assert shapes(visual_tokens=3) == [(32, DIMENSION), (96, 32)]
+    assert shapes(visual_tokens=3, projector_width=50) == [(50, DIMENSION), (96, 50)]
+
+
 def test_learned_visual_tokens_differ_and_repeated_ones_do_not(language_model: str) -> None:
     image = torch.randn(1, DIMENSION)
     learned = build(language_model, visual_tokens=3).projector(image)[0]

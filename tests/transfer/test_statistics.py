@@ -22,7 +22,9 @@ def unit_vectors(count: int, dimension: int, seed: int = 0) -> np.ndarray:
 def test_moments_are_those_of_float64_loops():
     vectors = unit_vectors(60, 7)
     domains = [DOMAINS[row % 2] for row in range(60)]
-    statistics = Statistics.from_chunks("space", [(vectors[:17], domains[:17]), (vectors[17:], domains[17:])])
+    edges = [0, 17, 20, 41, 60]
+    chunks = [(vectors[start:stop], domains[start:stop]) for start, stop in pairwise(edges)]
+    statistics = Statistics.from_chunks("space", chunks)
 
     mean = [sum(float(vector[axis]) for vector in vectors) / 60 for axis in range(7)]
     trace = sum(sum((float(x) - m) ** 2 for x, m in zip(v, mean, strict=True)) for v in vectors) / 60

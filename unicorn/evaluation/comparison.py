@@ -27,6 +27,8 @@ SCORES = ("accuracy", "tune/validation/loss", "align/validation/loss")
 WITHOUT_EFFECT = ("name", "run", "out", "stages", "logger")
 
 Settings = dict[str, str]
+Choices = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""By settings class: the names it is chosen by on the command line, and what each of them sets."""
 Key = tuple[tuple[str, str], ...]
 
 
@@ -38,7 +40,7 @@ class Finished:
     metrics: dict[str, float]
 
     @classmethod
-    def read(cls, folder: Path, choices: Mapping[str, str]) -> Self:
+    def read(cls, folder: Path, choices: Choices) -> Self:
         """The run in `folder`; `choices` names settings classes as the command line does."""
         document = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(folder / CONFIG)))
         return cls(settings=flat_settings(document, choices), metrics=read_metrics(folder))
@@ -87,7 +89,7 @@ class Comparison:
     parts: list[list[Row]]
 
 
-def compare(folders: Iterable[Path], defaults: Settings, choices: Mapping[str, str]) -> Comparison | None:
+def compare(folders: Iterable[Path], defaults: Settings, choices: Choices) -> Comparison | None:
     """The finished runs of `folders`, compared; None if there are not two of them.
 
     The reference of a part is the row nearest to `defaults`.
@@ -114,7 +116,7 @@ def is_finished(folder: Path) -> bool:
     return (folder / CONFIG).is_file() and (folder / METRICS).is_file()
 
 
-def flat_settings(document: Mapping[str, Any], choices: Mapping[str, str]) -> Settings:
+def flat_settings(document: Mapping[str, Any], choices: Choices) -> Settings:
     """A configuration's document as flat keys: `transfer` is the choice made, `transfer.variance` a setting of it."""
     groups = {item.name for item in fields(Config)}
     tasks = sorted(document.keys() - groups)
@@ -125,15 +127,22 @@ def flat_settings(document: Mapping[str, Any], choices: Mapping[str, str]) -> Se
     return flat
 
 
-def _flat(key: str, value: Any, choices: Mapping[str, str]) -> Settings:
+def _flat(key: str, value: Any, choices: Choices) -> Settings:
     if not isinstance(value, dict):
         return {key: str(value)}
     nested = cast("dict[str, Any]", value)
-    flat = {key: choices.get(nested[KIND], nested[KIND])} if KIND in nested else {}
+    flat = {key: _choice(nested, choices)} if KIND in nested else {}
     for name, inner in nested.items():
         if name != KIND:
             flat |= _flat(f"{key}.{name}", inner, choices)
     return flat
+
+
+def _choice(values: dict[str, Any], choices: Choices) -> str:
+    """The name by which settings were chosen: of those of their class the one that says most of them."""
+    named = choices.get(values[KIND], {})
+    fitting = {name: said for name, said in named.items() if said.items() <= values.items()}
+    return max(fitting or named, key=lambda name: len(named[name]), default=values[KIND])
 
 
 def varying_keys(settings: Sequence[Settings]) -> list[str]:

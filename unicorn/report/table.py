@@ -37,7 +37,7 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> st
 
 
 def show(*tables: Table) -> None:
-    """Print tables to the terminal; into a file or a pipe as wide as they are."""
+    """Print tables to the terminal; into a file or a pipe up to 200 columns wide, so that nothing is cut."""
     console = Console()
     if not console.is_terminal:
         console.width = 200
