@@ -49,8 +49,8 @@ TUNE = [
 ]
 EVALUATION = [
     Starved(0, r"scenes/figures/scenes_accuracy\.png"),
-    Starved(60 << 10, r"scenes/predictions\.parquet"),
-    Starved(128 << 10, r"report\.html"),
+    Starved(72 << 10, r"scenes/predictions\.parquet"),
+    Starved(160 << 10, r"report\.html"),
 ]
 
 
