@@ -156,7 +156,7 @@ class Unicorn:
     def mean_pass(self) -> Statistics:
         """Open the dataset; mean and trace of all its vectors."""
         dataset = UnicornDataset.open(self.folder, verify=False)
-        return Statistics.from_chunks(dataset.space, ((chunk, None) for chunk in dataset.chunks(training_only=False)))
+        return Statistics.from_chunks(dataset.space, ((shard, None) for shard in dataset.shards))
 
     def startup(self, verify: bool) -> None:
         """Get the first vector, by its id."""

@@ -65,14 +65,19 @@ def test_statistics_are_those_of_the_training_captions(dataset: UnicornDataset):
     assert (dataset.space, dataset.dimension) == (example.SPACE, example.DIMENSION)
 
 
-@pytest.mark.parametrize("training_only", [True, False])
-def test_chunks_are_the_vectors_and_may_be_read_again(dataset: UnicornDataset, training_only: bool):
-    chunks = dataset.chunks(training_only, size=32)
-    expected = example.all_vectors()[dataset.training_mask if training_only else slice(None)]
+def test_chunks_are_the_training_vectors_and_may_be_read_again(dataset: UnicornDataset):
+    chunks = dataset.chunks(size=32)
     for _ in range(2):
         read = list(chunks)
         assert {len(chunk) for chunk in read[:-1]} == {32}
-        np.testing.assert_array_equal(np.concatenate(read), expected.astype(np.float32))
+        expected = example.all_vectors()[dataset.training_mask].astype(np.float32)
+        np.testing.assert_array_equal(np.concatenate(read), expected)
+
+
+def test_shards_are_all_vectors_as_they_are_stored(dataset: UnicornDataset):
+    assert len(dataset.shards) > 1
+    np.testing.assert_array_equal(np.concatenate(dataset.shards), example.all_vectors())
+    assert not any(shard.flags.owndata or shard.flags.writeable for shard in dataset.shards)  # mapped, not read
 
 
 def test_the_split_is_two_percent_and_never_moves():
@@ -118,7 +123,7 @@ def test_a_vector_that_is_not_finite_is_named_by_id_and_row(folder: Path):
     with pytest.raises(UserError, match=rf"row {row} of .*{example.captions(1)[7].id}, is not finite\.$"):
         dataset.vectors(np.array([0, 80, row]))
     with pytest.raises(UserError, match=f"row {row} of"):
-        list(dataset.chunks(training_only=False))
+        list(dataset.chunks())
     dataset.vectors(np.array([row - 1, row + 1]))
 
 

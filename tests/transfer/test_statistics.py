@@ -78,6 +78,31 @@ def test_normalisation_is_measured_and_survives_float16():
     assert not Statistics.of("space", vectors).normalised
 
 
+@pytest.mark.parametrize("precision", [np.float16, np.float32])
+def test_long_chunks_are_whole_and_in_order_whichever_thread_takes_them(precision: type[np.floating]):
+    vectors = unit_vectors(9000, 6).astype(precision)
+    domains = np.random.default_rng(1).choice(DOMAINS, 9000).tolist()
+    edges = [0, 2500, 2501, 6000, *range(6100, 9100, 100)]
+    chunks = [(vectors[start:stop], domains[start:stop]) for start, stop in pairwise(edges)]
+    statistics = Statistics.from_chunks("space", chunks)
+    exact = vectors.astype(np.float64)
+    assert statistics.count == 9000
+    np.testing.assert_allclose(statistics.mean, exact.mean(axis=0), atol=1e-7)
+    assert statistics.trace == pytest.approx(exact.var(axis=0).sum(), rel=1e-6)
+    for domain in DOMAINS:
+        chosen = exact[np.array(domains) == domain]
+        np.testing.assert_allclose(statistics.domain_mean[domain], chosen.mean(axis=0), atol=1e-6)
+    again = Statistics.from_chunks("space", chunks)
+    assert (again.mean.tobytes(), again.trace) == (statistics.mean.tobytes(), statistics.trace)
+
+
+def test_a_far_row_of_half_precision_that_is_not_finite_is_named():
+    vectors = unit_vectors(3000, 6).astype(np.float16)
+    vectors[2600, 5] = np.inf
+    with pytest.raises(UserError, match="row 2600 of 3000 vectors"):
+        Statistics.from_chunks("space", [(vectors[:5], None), (vectors, None)])
+
+
 @pytest.mark.parametrize("domains", [None, ["open"] * 20])
 def test_saved_statistics_come_back_exactly(tmp_path: Path, domains: list[str] | None):
     statistics = Statistics.of("space", unit_vectors(20, 6), domains)

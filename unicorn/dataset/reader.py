@@ -153,10 +153,14 @@ class UnicornDataset:
         """Which captions are trained on."""
         return np.array([is_training(name) for ids in self.ids.chunks for name in ids.to_pylist()], dtype=bool)
 
-    def chunks(self, training_only: bool = True, size: int = 1024) -> "VectorChunks":
-        """The raw vectors in row order, `size` at a time; may be iterated again."""
-        rows = np.flatnonzero(self.training_mask) if training_only else np.arange(len(self))
-        return VectorChunks(dataset=self, rows=rows, size=size)
+    @property
+    def shards(self) -> Sequence[Float16[np.ndarray, "n d"]]:
+        """The raw vectors as they are stored, shard by shard; mapped, and not checked for what is not finite."""
+        return self._matrices
+
+    def chunks(self, size: int = 1024) -> "VectorChunks":
+        """The raw training vectors in row order, `size` at a time; may be iterated again."""
+        return VectorChunks(dataset=self, rows=np.flatnonzero(self.training_mask), size=size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -28,8 +28,6 @@ from unicorn.records import Caption, Instruction, Reject
 from unicorn.stamp import Stamp
 from unicorn.transfer.statistics import Statistics
 
-ROWS_PER_CHUNK = 1024
-
 
 class CaptionWriter(PartWriter[Sequence[Caption]]):
     """The captions; block i holds those of the i-th block of seeds, in the order of the seeds."""
@@ -84,9 +82,8 @@ class EmbeddingWriter(PartWriter[Embeddings]):
             ids, vectors = map_embeddings(Part.EMBEDDINGS.shard(self._dataset, block))
             domains = read_column(Part.CAPTIONS.shard(self._dataset, block), "domain").to_pylist()
             rows = np.flatnonzero([is_training(name) for name in ids.to_pylist()])
-            for start in range(0, len(rows), ROWS_PER_CHUNK):
-                chosen = rows[start : start + ROWS_PER_CHUNK]
-                yield vectors[chosen], [domains[row] for row in chosen]
+            if len(rows):
+                yield vectors[rows], [domains[row] for row in rows]
 
     def _save(self, path: Path, content: Embeddings) -> None:
         save_embeddings(path, content)

@@ -1,8 +1,11 @@
 """Mean, trace and per-domain means of a set of vectors, gathered in one pass and mergeable."""
 
+import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
@@ -13,13 +16,19 @@ from safetensors.numpy import load_file, save
 from unicorn.errors import UserError
 from unicorn.files import replacing
 from unicorn.stamp import check_stamps, read_sealed, stamps_of, write_sealed
-from unicorn.transfer.precision import widened
+from unicorn.transfer.precision import widened_blocks
 
 # A unit vector that went through float16 has a norm within this of one.
 UNIT_NORM_TOLERANCE = 1e-2
 
 # So few that float32 sums them with almost no error: the trace is a difference, and sees it.
 ROWS_PER_SUM = 64
+
+# So few that they are still in the processor's cache when they are gone through again.
+ROWS_AT_ONCE = 1024
+
+# More would wait for the memory.
+THREADS = min(8, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,41 +49,52 @@ class Statistics:
 
     @classmethod
     def of(cls, space: str, vectors: Float[np.ndarray, "n d"], domains: Sequence[str] | None = None) -> Self:
-        """The statistics of one non-empty chunk. Raises UserError if a vector is not finite."""
-        vectors = widened(vectors)
-        squared_norms = np.vecdot(vectors, vectors)
-        if not np.isfinite(squared_norms).all():
-            row = int(np.flatnonzero(~np.isfinite(squared_norms))[0])
-            raise UserError(f"row {row} of {len(vectors)} vectors of {space} has a NaN or an infinity.")
-        mean = _sum(vectors) / len(vectors)
+        """The statistics of one non-empty chunk; float32 within a few rows, float64 across.
+
+        Raises UserError if a vector is not finite.
+        """
         labels = np.asarray(domains or ())
-        names = sorted(set(domains or ()))
+        total = np.zeros(vectors.shape[1])
+        domain_total = {name: np.zeros_like(total) for name in sorted(set(domains or ()))}
+        square, normalised = 0.0, True
+        starts = range(0, len(vectors), ROWS_AT_ONCE)
+        for start, few in zip(starts, widened_blocks(vectors, ROWS_AT_ONCE), strict=True):
+            squared_norms = np.vecdot(few, few)
+            if not (finite := np.isfinite(squared_norms)).all():
+                row = start + int(np.argmin(finite))
+                raise UserError(f"row {row} of {len(vectors)} vectors of {space} has a NaN or an infinity.")
+            total += _sum(few)
+            square += float(squared_norms.sum(dtype=np.float64))
+            normalised &= bool((np.abs(np.sqrt(squared_norms) - 1) < UNIT_NORM_TOLERANCE).all())
+            for name, of_domain in domain_total.items():
+                of_domain += few[labels[start : start + ROWS_AT_ONCE] == name].sum(axis=0)
+        mean = total / len(vectors)
+        domain_count = {name: int((labels == name).sum()) for name in domain_total}
         return cls(
             space=space,
-            normalised=bool((np.abs(np.sqrt(squared_norms) - 1) < UNIT_NORM_TOLERANCE).all()),
+            normalised=normalised,
             count=len(vectors),
             mean=mean,
-            trace=max(0.0, float(squared_norms.mean(dtype=np.float64) - mean @ mean)),
-            domain_count={name: int((labels == name).sum()) for name in names},
-            domain_mean={name: vectors[labels == name].mean(axis=0).astype(np.float64) for name in names},
+            trace=max(0.0, square / len(vectors) - float(mean @ mean)),
+            domain_count=domain_count,
+            domain_mean={name: domain_total[name] / rows for name, rows in domain_count.items()},
         )
 
     @classmethod
     def from_chunks(cls, space: str, chunks: Iterable[tuple[Float[np.ndarray, "n d"], Sequence[str] | None]]) -> Self:
-        """The statistics of non-empty chunks, each with its rows' domains; float32 within, float64 across.
+        """The statistics of non-empty chunks, each with its rows' domains; a core takes one at a time.
 
         Raises UserError if there is no chunk, or a vector is not finite.
         """
+        left = iter(chunks)
         total: Self | None = None
-        summed: Future[Self] | None = None
-        with ThreadPoolExecutor(1) as pool:  # a chunk is summed while the next one is read
-            for vectors, domains in chunks:
-                before, summed = summed, pool.submit(cls.of, space, vectors, domains)
-                if before:
-                    total = total.merge(before.result()) if total else before.result()
-        if summed is None:
+        with ThreadPoolExecutor(THREADS) as pool:
+            while group := [*islice(left, THREADS)]:
+                for part in pool.map(partial(cls.of, space), *zip(*group, strict=True)):
+                    total = total.merge(part) if total else part
+        if total is None:
             raise UserError(f"there are no vectors of {space} to take the mean of.")
-        return total.merge(summed.result()) if total else summed.result()
+        return total
 
     def merge(self, other: Self) -> Self:
         """The statistics of both sets together (Chan, Golub & LeVeque, 1979).
