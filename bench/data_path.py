@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=defaults.folder, help="generated data; deleted at the end")
     parser.add_argument("--results", type=Path, default=defaults.results, help="the JSON")
     parser.add_argument("--page", type=Path, default=defaults.page, help="the table")
-    os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that measure: reading has one thread, and so has the rest
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that measure
     bench(BenchSettings(**vars(parser.parse_args())))
 
 

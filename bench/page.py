@@ -37,7 +37,8 @@ Versions: {versions}.
   {tokens:.0f} tokens a sample. Published: the same token ids, padded, and the look-up.
 - Tokens come ready on both sides: every caption has a sample of generated ids, written by `write_samples`.
 - Mean pass: Unicorn opens the dataset and takes mean and trace of all vectors; the published way unpickles and
-  takes the mean. Merely reading is `read()` of the same files in blocks of 1 MiB.
+  takes the mean. Unicorn gives every core a shard at a time. Merely reading is `read()` of the same files by one
+  thread, in blocks of 1 MiB.
 - Memory: anonymous memory (`smaps_rollup`) of a process that streams, imports included, and of its worker.
 - Start-up: until the first vector, asked for by id. A command verifies checksums once; its workers do not.
 - Disk: the embeddings alone; captions and manifest come to {rest} more at {rows:,} rows. Unicorn keeps float16,

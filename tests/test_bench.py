@@ -1,14 +1,20 @@
 """The bench end to end on few rows: both ways give the same, and what was measured is written."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bench import published
+from bench.baseline import Published
 from bench.data_path import BenchSettings, bench
 from bench.figures import Figures
+from bench.generate import Generator, write_dataset, write_published
 from bench.page import save_page
+from bench.unicorn import Lookup, Unicorn
+from unicorn.dataset import UnicornDataset
 
 
 def test_both_ways_agree_and_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,3 +74,28 @@ def test_costs_are_proportional_to_the_rows_imports_apart() -> None:
         disk_bytes=2100,
         extrapolated_from=100,
     )
+
+
+def test_a_look_up_is_counted_once_for_every_vector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = Generator(rows=600, dimension=8)
+    ours = Unicorn(folder=tmp_path / "dataset", samples=tmp_path, generator=generator, streamed=300)
+    write_dataset(ours.folder, generator)
+    theirs = Published(folder=tmp_path / "published", generator=generator, scans=7)
+    write_published(theirs.folder, generator)
+
+    def pieces(function: Callable[[], object], repetitions: int = 1) -> float:
+        """In place of seconds: how many ids were looked for and vectors taken."""
+        counted.clear()
+        function()
+        return sum(counted)
+
+    counted = list[int]()
+    find, rows, vectors = published.find, UnicornDataset.rows, UnicornDataset.vectors
+    monkeypatch.setattr(published, "find", lambda *asked: counted.append(1) or find(*asked))
+    monkeypatch.setattr(UnicornDataset, "rows", lambda self, ids: counted.append(len(ids)) or rows(self, ids))
+    monkeypatch.setattr(UnicornDataset, "vectors", lambda self, rows: counted.append(len(rows)) or vectors(self, rows))
+    for module in ("bench.unicorn", "bench.baseline"):
+        monkeypatch.setattr(f"{module}.seconds", pieces)
+
+    assert theirs.timed() == (1, 1, 0)
+    assert ours.lookup() == Lookup(resolve=1, fetch=1, batch=2, single=2)
