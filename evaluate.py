@@ -18,7 +18,7 @@ def evaluate(config: Config) -> None:
     from unicorn.evaluation.pictures import encode_pairs
     from unicorn.evaluation.run import Run
     from unicorn.evaluation.task import Benchmark, Findings, merge_metrics
-    from unicorn.report.metrics import write_metrics
+    from unicorn.report.metrics import METRICS, write_metrics
     from unicorn.report.table import show
 
     settings = config.evaluation
@@ -48,9 +48,11 @@ def evaluate(config: Config) -> None:
             pictures = config.pictures.build().pictures()
             pairs = encode_pairs(pictures, image_tower, trained.encoder.text_tower())
             findings[name] = task.run(pairs, {run.transfer_name: run.transfer})
-        findings[name].save(out / name)
 
     metrics = merge_metrics(findings)
+    (out / METRICS).unlink(missing_ok=True)  # killed from here on, it has no numbers rather than another one's
+    for name, found in findings.items():
+        found.save(out / name)
     report = out / "report.html"
     evaluation_report(run.path, list(findings.values()), document(asked)).write(report)
     save_config(asked, out / "config.yaml")

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unicorn.data.conversation import ConversationTokenizer
+from unicorn.device import choose_device
 from unicorn.records import Message, Role
 from unicorn.report.progress import track
 
@@ -40,8 +41,7 @@ class ModelAnswerer:
     ) -> None:
         from transformers import GenerationConfig
 
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
-        self._device = torch.device(device) if device != "auto" else accelerator or torch.device("cpu")
+        self._device = choose_device(device)
         model.to(self._device)  # pyright: ignore[reportArgumentType]
         # transformers types `generate` for its own classes only.
         self._generate_tokens = cast("Callable[..., Tensor]", cast("Any", model).generate)

@@ -1,0 +1,24 @@
+"""Where tensors are."""
+
+from typing import TYPE_CHECKING
+
+from unicorn.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def choose_device(name: str) -> "torch.device":
+    """The device of that name; `auto` is the accelerator, or the CPU where there is none.
+
+    Raises UserError if there is no such device.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:  # the latter of a build that knows CUDA by name alone
+        reason = str(error).splitlines()[0]
+        raise UserError(f"no device {name} here: {reason} Set device to auto, cpu, or one that is there.") from error

@@ -1,0 +1,69 @@
+"""Checkpoints of towers: a folder, or a name on the Hub at a revision; safetensors only."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unicorn.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Weights, and what configures them; pickled weights are not fetched.
+FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
+
+
+def fetch(name: str, revision: str) -> Path:
+    """The folder of a checkpoint: `name` itself if it is one, else a copy of the Hub's at `revision`.
+
+    Raises UserError if the Hub has none of that name or revision, does not let it be read, or is out of reach.
+    """
+    if (folder := Path(name).expanduser()).is_dir():
+        return folder
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
+    except GatedRepoError as error:
+        raise UserError(
+            f"{name} is gated: ask for access at https://huggingface.co/{name}, and set HF_TOKEN to a token of yours."
+        ) from error
+    except RevisionNotFoundError as error:
+        raise UserError(f"{name} has no revision {revision} on the Hub. Name a commit, a branch or a tag.") from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise UserError(
+            f"no checkpoint {name}: it is no folder here, and the Hub has none that you may read. Mend the name, or "
+            "set HF_TOKEN if it is private."
+        ) from error
+    except (LocalEntryNotFoundError, OSError) as error:
+        raise UserError(
+            f"cannot fetch {name} at {revision}: {str(error).splitlines()[0]} Connect to the Hub, or name a folder."
+        ) from error
+
+
+def read_weights(folder: Path, prefix: str) -> "dict[str, Tensor]":
+    """The tensors whose names start with `prefix`, by the rest of their names; others are not read.
+
+    Raises UserError, naming the folder, if there are none, or a file cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    weights: dict[str, Tensor] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="pt") as file:
+                names: Iterable[str] = file.keys()
+                chosen = [name for name in names if name.startswith(prefix)]
+                weights |= {name.removeprefix(prefix): file.get_tensor(name) for name in chosen}
+        except SafetensorError as error:
+            raise UserError(f"{path} is torn, or no file of weights: {error}. Fetch it again.") from error
+    if not weights:
+        raise UserError(f"{folder} holds no weights under {prefix}* in safetensors. Name another checkpoint.")
+    return weights

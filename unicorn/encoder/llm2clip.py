@@ -1,0 +1,79 @@
+"""LLM2CLIP (arXiv 2411.04997): a language model that reads both ways, an adapter, and CLIP's image tower."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from unicorn.encoder.checkpoint import fetch
+
+if TYPE_CHECKING:
+    from unicorn.encoder.clip_towers import CLIPImageTower
+    from unicorn.encoder.llm2clip_tower import LLM2CLIPTextTower
+
+
+class Dtype(StrEnum):
+    """The type of a tower's weights."""
+
+    bfloat16 = "bfloat16"
+    float32 = "float32"
+
+
+@dataclass(kw_only=True)
+class LLM2CLIPSettings:
+    """The released pair of the paper.
+
+    `microsoft/LLM2CLIP-Openai-L-14-224` and `-B-16` make 1280 dimensions from the same language model too, each by an
+    adapter of its own.
+    """
+
+    checkpoint: str = "microsoft/LLM2CLIP-Openai-L-14-336"
+    """Image tower and adapter: a folder, or a name on the Hub."""
+    revision: str = "92512331f393a003c3d98404677f991c188162c9"
+    language_model: str = "microsoft/LLM2CLIP-Llama-3-8B-Instruct-CC-Finetuned"
+    language_model_revision: str = "main"
+    image_processor: str = "openai/clip-vit-large-patch14-336"
+    image_processor_revision: str = "ce19dc912ca5cd21c8a653c79e251e808ccabcd1"
+    dimension: int = 1280
+    context: int = 512
+    """Tokens that are read of a text, its frame included."""
+    dtype: Dtype = Dtype.bfloat16
+    device: str = "auto"
+    tokens_per_batch: int = 16_384
+    images_per_batch: int = 64
+
+    @property
+    def space(self) -> str:
+        """Name of the shared space: both checkpoints with their revisions, and how pictures are prepared."""
+        parts = (
+            (self.checkpoint, self.revision),
+            (self.language_model, self.language_model_revision),
+            (self.image_processor, self.image_processor_revision),
+        )
+        return "llm2clip:" + "+".join(f"{name}@{revision[:12]}" for name, revision in parts)
+
+    def text_tower(self) -> "LLM2CLIPTextTower":
+        """Load language model and adapter. Raises UserError, in a line, where either cannot be."""
+        from unicorn.encoder.llm2clip_tower import LLM2CLIPTextTower
+
+        return LLM2CLIPTextTower.load(
+            adapter=fetch(self.checkpoint, self.revision),
+            language_model=fetch(self.language_model, self.language_model_revision),
+            dimension=self.dimension,
+            context=self.context,
+            dtype=self.dtype.value,
+            device=self.device,
+            tokens_per_batch=self.tokens_per_batch,
+        )
+
+    def image_tower(self) -> "CLIPImageTower":
+        """Load the image tower. Raises UserError, in a line, where it cannot be."""
+        from unicorn.encoder.clip_towers import CLIPImageTower
+
+        return CLIPImageTower.load(
+            fetch(self.checkpoint, self.revision),
+            fetch(self.image_processor, self.image_processor_revision),
+            dimension=self.dimension,
+            dtype=self.dtype.value,
+            device=self.device,
+            images_per_batch=self.images_per_batch,
+        )

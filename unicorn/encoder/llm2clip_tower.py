@@ -1,0 +1,151 @@
+"""The text tower of LLM2CLIP on transformers' own Llama: no remote code."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unicorn.device import choose_device
+from unicorn.encoder.batches import token_batches
+from unicorn.encoder.checkpoint import read_weights
+from unicorn.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import LlamaModel, PreTrainedTokenizerFast
+
+ADAPTER = "text_adapter.adaptor."
+HEADER, END = "<|start_header_id|>user<|end_header_id|>\n\n", "<|eot_id|>"
+
+
+class ResidualBlock(nn.Module):
+    """x + fn(ln(x)), named as in the published checkpoint."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.ln = nn.LayerNorm(width)
+        # The published block has a dropout third, which does nothing here but move the last layer's name to 3.
+        self.fn = nn.Sequential(nn.Linear(width, inner), nn.GELU(), nn.Identity(), nn.Linear(inner, width))
+
+    def forward(self, vectors: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
+        """The block's output."""
+        return vectors + self.fn(self.ln(vectors))
+
+
+def build_adapter(weights: Mapping[str, Tensor]) -> nn.Sequential:
+    """Residual blocks, LayerNorm and a projection into the shared space, of the weights' own sizes.
+
+    Raises UserError if the weights are not those of such an adapter.
+    """
+    blocks = 1 + max((int(name.split(".")[0]) for name in weights if ".fn." in name), default=-1)
+    try:
+        inner, width = weights["0.fn.0.weight"].shape
+        projection = weights[f"{blocks + 1}.weight"]
+        with torch.device("meta"):
+            adapter = nn.Sequential(
+                *(ResidualBlock(width, inner) for _ in range(blocks)),
+                nn.LayerNorm(width),
+                nn.Linear(width, len(projection), bias=f"{blocks + 1}.bias" in weights),
+            )
+        adapter.load_state_dict(dict(weights), assign=True)
+    except (KeyError, RuntimeError) as error:
+        raise UserError(
+            f"the weights under {ADAPTER}* are no adapter of LLM2CLIP: {' '.join(str(error).split())[:200]} "
+            "Choose another encoder.checkpoint."
+        ) from error
+    return adapter
+
+
+class LLM2CLIPTextTower:
+    """Captions -> unit vectors: Llama in both directions, mean over a caption's tokens, adapter (arXiv 2411.04997)."""
+
+    def __init__(
+        self,
+        language_model: "LlamaModel",
+        adapter: nn.Sequential,
+        tokenizer: "PreTrainedTokenizerFast",
+        *,
+        context: int,
+        tokens_per_batch: int,
+    ) -> None:
+        self._language_model = language_model.eval()
+        self._adapter = adapter.eval()
+        self._tokenizer = tokenizer
+        self._context = context
+        self._tokens_per_batch = tokens_per_batch
+        self._header = len(tokenizer(HEADER)["input_ids"])
+        self._dimension: int = adapter[-1].out_features  # pyright: ignore[reportAttributeAccessIssue] (a Linear)
+        self.cut = 0
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        adapter: Path,
+        language_model: Path,
+        dimension: int,
+        context: int,
+        dtype: str,
+        device: str,
+        tokens_per_batch: int,
+    ) -> Self:
+        """Load from two folders. Raises UserError, in a line, for what is none of LLM2CLIP's."""
+        from transformers import AutoConfig, AutoTokenizer, LlamaModel
+
+        place, kind = choose_device(device), getattr(torch, dtype)
+        head = build_adapter(read_weights(adapter, ADAPTER))
+        try:
+            config = AutoConfig.from_pretrained(language_model, trust_remote_code=False)
+            model, report = cast("Any", LlamaModel).from_pretrained(
+                language_model, config=config, dtype=kind, attn_implementation="sdpa", output_loading_info=True
+            )
+            tokenizer = AutoTokenizer.from_pretrained(language_model)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"LLM2CLIP finds no Llama in {language_model}: {str(error).splitlines()[0]} "
+                "Check encoder.language_model."
+            ) from error
+        if report["missing_keys"]:
+            raise UserError(
+                f"the Llama in {language_model} is not whole: {min(report['missing_keys'])} is missing. Choose another."
+            )
+        if model.config.hidden_size != head[-1].in_features or head[-1].out_features != dimension:
+            raise UserError(
+                f"the adapter in {adapter} takes {head[-1].in_features} dimensions to {head[-1].out_features}; the "
+                f"language model in {language_model} makes {model.config.hidden_size}, and encoder.dimension is "
+                f"{dimension}. Choose those that fit."
+            )
+        return cls(model.to(place), head.to(place, kind), tokenizer, context=context, tokens_per_batch=tokens_per_batch)
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+        """Unit-norm float32 vectors on the CPU, row by row those of `texts`; `cut` counts those too long."""
+        framed = [HEADER + text.strip() + END for text in texts]
+        ids: list[list[int]] = self._tokenizer(framed)["input_ids"]
+        self.cut += sum(len(row) > self._context for row in ids)
+        ids = [row if len(row) <= self._context else [*row[: self._context - 1], row[-1]] for row in ids]
+        vectors = torch.empty(len(texts), self._dimension)
+        for rows in token_batches([len(row) for row in ids], self._tokens_per_batch):
+            vectors[rows] = self._encode([ids[row] for row in rows]).cpu()
+        return vectors
+
+    def _encode(self, ids: list[list[int]]) -> Float[Tensor, "n d"]:
+        lengths = torch.tensor([len(row) for row in ids])
+        tokens: Int[Tensor, "n length"] = nn.utils.rnn.pad_sequence(
+            [torch.tensor(row) for row in ids], batch_first=True
+        )
+        places = torch.arange(tokens.shape[1])
+        real: Bool[Tensor, "n length"] = places < lengths[:, None]
+        # Four dimensions, all of them said: a mask of two is made causal, whatever the layers' flags say.
+        mask = real[:, None, None, :].expand(-1, 1, tokens.shape[1], -1)
+        device = self._language_model.device
+        states = self._language_model(
+            input_ids=tokens.to(device), attention_mask=mask.to(device), use_cache=False
+        ).last_hidden_state
+        pooled = (real & (places >= self._header)).to(device)  # the caption and its end, not the frame before it
+        total = (states.float() * pooled[..., None]).sum(dim=1)
+        means = functional.normalize(total / pooled.sum(dim=1, keepdim=True), dim=-1)
+        return functional.normalize(self._adapter(means.to(states.dtype)).float(), dim=-1)
