@@ -185,7 +185,7 @@ def test_damaged_weights_are_named(settings: LLM2CLIPSettings, tmp_path: Path):
     shutil.copytree(settings.checkpoint, clip)
     broken = replace(settings, checkpoint=str(clip), language_model=str(llama))
     save_file({"norm.weight": np.ones(tiny.WIDTH, np.float32)}, llama / "model.safetensors")
-    with pytest.raises(UserError, match=r"the Llama in .* is not whole: embed_tokens\.weight is missing"):
+    with pytest.raises(UserError, match=r"the Llama in .* is not whole: it lacks embed_tokens\.weight"):
         broken.text_tower()
     (llama / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"LLM2CLIP finds no Llama in .*llama: .* Check encoder\.language_model"):
@@ -197,7 +197,7 @@ def test_damaged_weights_are_named(settings: LLM2CLIPSettings, tmp_path: Path):
     save_file(
         {name: weight for name, weight in weights.items() if "post_layernorm" not in name}, clip / "model.safetensors"
     )
-    with pytest.raises(UserError, match=r"holds no CLIP image tower: .*post_layernorm.* is missing"):
+    with pytest.raises(UserError, match=r"no whole image tower of CLIP in .*: it lacks .*post_layernorm"):
         broken.image_tower()
     (clip / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"cannot load the image tower in .*clip: .* Check encoder\.checkpoint"):

@@ -45,7 +45,9 @@ class CLIPImageTower:
                 f"cannot load the image tower in {folder}: {str(error).splitlines()[0]} Check encoder.checkpoint."
             ) from error
         if report["missing_keys"]:
-            raise UserError(f"{folder} holds no CLIP image tower: {min(report['missing_keys'])} is missing.")
+            raise UserError(
+                f"no whole image tower of CLIP in {folder}: it lacks {min(report['missing_keys'])}. Choose another."
+            )
         if config.projection_dim != dimension:
             raise UserError(
                 f"the image tower in {folder} makes {config.projection_dim} dimensions, and encoder.dimension is "

@@ -110,7 +110,7 @@ class LLM2CLIPTextTower:
             ) from error
         if report["missing_keys"]:
             raise UserError(
-                f"the Llama in {language_model} is not whole: {min(report['missing_keys'])} is missing. Choose another."
+                f"the Llama in {language_model} is not whole: it lacks {min(report['missing_keys'])}. Fetch it again."
             )
         if model.config.hidden_size != head[-1].in_features or head[-1].out_features != dimension:
             raise UserError(
