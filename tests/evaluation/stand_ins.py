@@ -65,6 +65,8 @@ class ColourTower:
 class WordTower:
     """A caption's colour, as the tower of pictures sees it but for a gap."""
 
+    context, cut = 100, 0
+
     def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
         vectors = torch.tensor([[float(colour in text) for colour in COLOURS] for text in texts]) + 0.2
         return vectors / vectors.norm(dim=1, keepdim=True)

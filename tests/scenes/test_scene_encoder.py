@@ -55,7 +55,8 @@ def test_a_picture_of_another_size_and_mode_is_fitted() -> None:
 
 def test_a_long_text_is_cut() -> None:
     tower = SceneEncoderSettings().text_tower()
-    assert torch.isfinite(tower.encode([" ".join(["red"] * 1000)])).all()
+    assert torch.isfinite(tower.encode([" ".join(["red"] * 1000), "red"])).all()
+    assert (tower.cut, tower.context) == (1, 128)
 
 
 def test_the_space_is_that_of_the_weights(weights: Path) -> None:

@@ -93,11 +93,13 @@ class HashTower:
 
     space = "hash"
     dimension = 8
+    context = 5  # words, as it says; it reads them all
 
     def __init__(self, spoil: Callable[[Sequence[str], np.ndarray], np.ndarray] | None = None) -> None:
         self._spoil = spoil
         self.batches: list[list[str]] = []
         self.loaded = 0
+        self.cut = 0
 
     def text_tower(self) -> "HashTower":
         self.loaded += 1
@@ -105,6 +107,7 @@ class HashTower:
 
     def encode(self, texts: Sequence[str]) -> HashedVectors:
         self.batches.append(list(texts))
+        self.cut += sum(len(text.split()) > self.context for text in texts)
         rows = [np.random.default_rng(zlib.crc32(text.encode())).normal(size=self.dimension) for text in texts]
         vectors = np.array(rows, dtype=np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

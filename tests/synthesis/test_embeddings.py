@@ -133,3 +133,12 @@ def test_another_space_is_refused(folder: Path) -> None:
 def test_captions_come_first(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="captions"):
         embed(tmp_path, HashTower())
+
+
+def test_captions_that_the_tower_cuts_are_told_of(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    embed(folder, HashTower())
+    long = sum(len(caption.text.split()) > HashTower.context for caption in UnicornDataset.open(folder).captions())
+    assert caplog.messages == [
+        f"{long} of {COUNT} captions ({long / COUNT:.1%}) are longer than the 5 tokens that the text tower reads, "
+        "and were cut"
+    ]

@@ -74,7 +74,7 @@ class LLM2CLIPTextTower:
         self._language_model = language_model.eval()
         self._adapter = adapter.eval()
         self._tokenizer = tokenizer
-        self._context = context
+        self.context = context
         self._tokens_per_batch = tokens_per_batch
         self._header = len(tokenizer(HEADER)["input_ids"])
         self._dimension: int = adapter[-1].out_features  # pyright: ignore[reportAttributeAccessIssue] (a Linear)
@@ -125,8 +125,8 @@ class LLM2CLIPTextTower:
         """Unit-norm float32 vectors on the CPU, row by row those of `texts`; `cut` counts those too long."""
         framed = [HEADER + text.strip() + END for text in texts]
         ids: list[list[int]] = self._tokenizer(framed)["input_ids"]
-        self.cut += sum(len(row) > self._context for row in ids)
-        ids = [row if len(row) <= self._context else [*row[: self._context - 1], row[-1]] for row in ids]
+        self.cut += sum(len(row) > self.context for row in ids)
+        ids = [row if len(row) <= self.context else [*row[: self.context - 1], row[-1]] for row in ids]
         vectors = torch.empty(len(texts), self._dimension)
         for rows in token_batches([len(row) for row in ids], self._tokens_per_batch):
             vectors[rows] = self._encode([ids[row] for row in rows]).cpu()

@@ -13,6 +13,16 @@ if TYPE_CHECKING:
 class TextTower(Protocol):
     """Encodes captions. A vector depends on its own text alone, never on its neighbours in a batch."""
 
+    @property
+    def context(self) -> int:
+        """Tokens that are read of a text."""
+        ...
+
+    @property
+    def cut(self) -> int:
+        """Texts encoded so far that have more tokens than that, and were cut."""
+        ...
+
     def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
         """Unit-norm float32 vectors on the CPU, row by row those of `texts`."""
         ...

@@ -22,10 +22,13 @@ class SceneTextTower:
         self._tower = tower.eval()
         self._tokenizer = tokenizer
         self._batch_size = batch_size
+        self.context: int = tower.config.max_position_embeddings
+        self.cut = 0
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
         """Unit-norm float32 vectors, row by row those of `texts`, cut at the tower's length."""
+        self.cut += sum(len(ids) > self.context for ids in self._tokenizer(list(texts))["input_ids"])
         order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
         vectors = torch.empty(len(texts), self._tower.config.dimension)
         for start in range(0, len(order), self._batch_size):
@@ -34,7 +37,7 @@ class SceneTextTower:
                 [texts[row] for row in rows],
                 padding=True,
                 truncation=True,
-                max_length=self._tower.config.max_position_embeddings,
+                max_length=self.context,
                 return_tensors="pt",
             )
             vectors[rows] = self._tower(batch["input_ids"], batch["attention_mask"])

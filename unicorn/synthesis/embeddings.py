@@ -3,6 +3,7 @@
 The vectors are stored as the tower makes them; every transfer, stage and ablation starts from them.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ from unicorn.transfer.statistics import UNIT_NORM_TOLERANCE
 if TYPE_CHECKING:  # torch is loaded with the tower, and not before
     from unicorn.encoder import EncoderSettings, TextTower
 
+_log = logging.getLogger(__name__)
+
 
 def write_embeddings(writer: DatasetWriter, encoder: "EncoderSettings", settings: SynthesisSettings) -> StageReport:
     """Write the vectors of all captions; blocks that an earlier run has finished are kept.
@@ -33,13 +36,18 @@ def write_embeddings(writer: DatasetWriter, encoder: "EncoderSettings", settings
     part = writer.embeddings(encoder.space, {"dimension": encoder.dimension})
     unfinished = [block for block in captions.blocks if not part.finished(block)]
     if unfinished:
-        tower = encoder.text_tower()
+        tower, encoded = encoder.text_tower(), captions.rows - part.rows
         with progress("embeddings", captions.rows) as advance:
             advance(part.rows)
             for block in unfinished:
                 items = captions.read(block)
                 vectors = encode(items, tower, encoder.dimension, settings.encode_batch, advance)
                 part.write(block, Embeddings(ids=[item.id for item in items], vectors=vectors))
+        if tower.cut:
+            _log.warning(
+                "%d of %d captions (%.1f%%) are longer than the %d tokens that the text tower reads, and were cut",
+                *(tower.cut, encoded, 100 * tower.cut / encoded, tower.context),
+            )
     part.complete(len(captions.blocks))
     return StageReport(
         stage=Part.EMBEDDINGS.value,
