@@ -19,41 +19,42 @@ def train(config: Config) -> None:
     from unicorn.dataset import UnicornDataset
     from unicorn.report.metrics import write_metrics
     from unicorn.report.table import facts_table, show
-    from unicorn.training.run import is_finished, run_stage, save_model
+    from unicorn.training.run import is_finished, run_stage, save_model, writing
 
     run = Path(config.run)
     chosen = config.chosen_stages(STAGES)
-    stages = [name for name in STAGES if name in chosen or is_finished(name, run)]  # the finished are read back
     dataset = UnicornDataset.open(config.dataset)
     dataset.require_space(config.encoder.space)
     transfer = config.transfer.fit(dataset.statistics, dataset.chunks())
     L.seed_everything(config.seed, verbose=False)
     model, tokenizer = config.model.build(dataset.dimension)
 
-    metrics: dict[str, float] = {}
-    for name in stages:
-        result = run_stage(
-            getattr(config, name).build(),
-            model=model,
-            tokenizer=tokenizer,
-            dataset=dataset,
-            transfer=transfer,
-            data=config.data,
-            trainer=config.trainer,
-            logger=config.logger,
-            run=run,
-            seed=config.seed,
-            made_by={"model": plain(config.model), "transfer": plain(config.transfer)},
-        )
-        model = result.model
-        metrics |= result.metrics
-    if getattr(rank_zero_only, "rank", 0):
-        return
-    transfer.save(run / "transfer")
-    save_model(run / "model", model, tokenizer)
-    save_config(config, run / "config.yaml")
-    write_metrics(run, metrics)
-    show(facts_table("Trained", metrics), facts_table("Written", {"dataset": dataset.path, "run": run}))
+    with writing(run):
+        stages = [name for name in STAGES if name in chosen or is_finished(name, run)]  # the finished are read back
+        metrics: dict[str, float] = {}
+        for name in stages:
+            result = run_stage(
+                getattr(config, name).build(),
+                model=model,
+                tokenizer=tokenizer,
+                dataset=dataset,
+                transfer=transfer,
+                data=config.data,
+                trainer=config.trainer,
+                logger=config.logger,
+                run=run,
+                seed=config.seed,
+                made_by={"model": plain(config.model), "transfer": plain(config.transfer)},
+            )
+            model = result.model
+            metrics |= result.metrics
+        if getattr(rank_zero_only, "rank", 0):
+            return
+        transfer.save(run / "transfer")
+        save_model(run / "model", model, tokenizer)
+        save_config(config, run / "config.yaml")
+        write_metrics(run, metrics)
+        show(facts_table("Trained", metrics), facts_table("Written", {"dataset": dataset.path, "run": run}))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from train import train
 from unicorn.config import Config
 from unicorn.dataset import DatasetWriter, Embeddings
 from unicorn.dataset.manifest import Manifest, Part
+from unicorn.files import lock_folder
 from unicorn.records import Caption
 from unicorn.stamp import Stamp
 
@@ -44,6 +45,9 @@ def line_of(finished: Finished) -> str:
         ("+transfer.key=1", ["'transfer.key'"]),
         ("seed=0,1", ["seed=0,1", "--multirun"]),
         ("align.batch=0", ["batch=0 of a stage: must be at least 1"]),
+        ("tune.projector_learning_rate=-1", ["projector_learning_rate=-1.0 of a stage: a learning rate cannot be"]),
+        ("data.row_length=0", ["data.row_length=0: 1 at least"]),
+        ("data.workers=-1", ["data.workers=-1: 0 at least"]),
         ("tune.gradient_clip=0", ["gradient_clip=0.0 of a stage: must be above 0"]),
         ("trainer.checkpoint_every=0", ["trainer.checkpoint_every=0: must be 1 step or more"]),
     ],
@@ -128,13 +132,14 @@ def test_a_vector_with_a_nan_is_named_by_caption_and_row(small_dataset: Path, tm
 
 
 def hold(folder: Path, held: Event, done: Event) -> None:
-    """Hold the dataset's lock, as a running synthesize.py does."""
-    with DatasetWriter(folder):
-        held.set()
-        done.wait(60)
+    """Hold the folder's lock, as a running command does."""
+    lock = lock_folder(folder, "name")
+    held.set()
+    done.wait(60)
+    lock.release()
 
 
-def test_a_second_writer_is_refused(tmp_path: Path) -> None:
+def test_a_second_writer_is_refused(small_dataset: Path, tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     held, done = context.Event(), context.Event()
     holder = context.Process(target=hold, args=(tmp_path, held, done))
@@ -142,7 +147,9 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     try:
         assert held.wait(60)
         line = line_of(run_script(synthesize, f"dataset={tmp_path}", *SMALL))
-        assert f"another process is writing to {tmp_path}" in line
+        assert f"another process is writing to {tmp_path}. Wait for it, or choose another dataset=." in line
+        line = line_of(run_script(train, f"dataset={small_dataset}", f"run={tmp_path}"))
+        assert f"another process is writing to {tmp_path}. Wait for it, or choose another name=." in line
     finally:
         done.set()
         holder.join(60)

@@ -3,7 +3,10 @@
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from unicorn.errors import UserError
 
@@ -29,6 +32,22 @@ def replacing(path: Path) -> Generator[Path]:
         raise
 
 
+def lock_folder(folder: Path, key: str) -> FileLock:
+    """The lock of a folder, which is made if need be, taken: to be released, and gone with its process in any case.
+
+    Raises UserError, which names `key` as what chooses another folder, if another process has it.
+    """
+    lock = FileLock(folder / ".lock", blocking=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(f"another process is writing to {folder}. Wait for it, or choose another {key}=.") from error
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return lock
+
+
 def sync(path: Path) -> None:
     """Wait until a file's bytes, or a folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -41,4 +60,5 @@ def sync(path: Path) -> None:
 def cannot_write(path: Path, error: OSError) -> UserError:
     """The one line for a write that the system refused."""
     reason = os.strerror(error.errno) if error.errno else str(error)
-    return UserError(f"cannot write {path}: {reason}. Make room or choose another folder; what was there is kept.")
+    remedy = "Make room or choose" if error.errno in (None, ENOSPC, EDQUOT) else "Choose"
+    return UserError(f"cannot write {path}: {reason}. {remedy} another folder; what was there is kept.")

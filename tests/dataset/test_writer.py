@@ -285,7 +285,7 @@ def test_a_shard_that_is_gone_is_named_before_anything_is_written(folder: Path):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(UserError, match=r"cannot write .*file/dataset: Not a directory"),
+        pytest.raises(UserError, match=r"cannot write .*file/dataset: Not a directory\. Choose another folder"),
         DatasetWriter(tmp_path / "file/dataset"),
     ):
         pass

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from unicorn.errors import UserError
+
 
 @dataclass(kw_only=True)
 class DataSettings:
@@ -15,3 +17,8 @@ class DataSettings:
     """Processes that prepare batches; 0 prepares them between the steps."""
     validation_samples: int = 1024
     """Held-out samples that the validation loss is taken over, at most."""
+
+    def __post_init__(self) -> None:
+        for key, least in (("row_length", 1), ("rows_per_pack", 1), ("workers", 0), ("validation_samples", 1)):
+            if getattr(self, key) < least:
+                raise UserError(f"data.{key}={getattr(self, key)}: {least} at least.")

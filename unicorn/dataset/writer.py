@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from filelock import FileLock, Timeout
 from jaxtyping import Float16
 
 from unicorn.dataset.manifest import Manifest, Part
@@ -23,7 +22,7 @@ from unicorn.dataset.shards import (
 )
 from unicorn.dataset.split import is_training
 from unicorn.errors import UserError
-from unicorn.files import cannot_write
+from unicorn.files import lock_folder
 from unicorn.records import Caption, Instruction, Reject
 from unicorn.stamp import Stamp
 from unicorn.transfer.statistics import Statistics
@@ -103,19 +102,10 @@ class DatasetWriter:
     def __init__(self, folder: Path | str, block_size: int = 16384) -> None:
         self.folder = Path(folder)
         self.block_size = block_size
-        self._lock = FileLock(self.folder / ".lock", blocking=False)
 
     def __enter__(self) -> Self:
         """Take the lock. Raises UserError if another process has it, or the block size differs."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-        except Timeout as error:
-            raise UserError(
-                f"another process is writing to {self.folder}. Wait for it, or choose another dataset=."
-            ) from error
-        except OSError as error:
-            raise cannot_write(self.folder, error) from error
+        self._lock = lock_folder(self.folder, "dataset")
         try:
             self._manifest = self._read_manifest()
         except UserError:

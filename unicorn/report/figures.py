@@ -59,7 +59,7 @@ def bar_chart(name: str, caption: str, bars: Sequence[Bar], axis: str) -> Figure
         marked = [bar.references[reference] for bar in bars]
         axes.scatter(marked, rows, marker=marker, s=size, facecolors="white", edgecolors=INK, label=reference, zorder=3)
     for bar, row in zip(bars, rows, strict=True):
-        axes.text(1.02, row, f"{bar.value:.2f}", va="center", color=INK, transform=axes.get_yaxis_transform())
+        axes.text(1.02, row, f"{bar.value:.3f}", va="center", color=INK, transform=axes.get_yaxis_transform())
     axes.set_yticks(rows, [bar.label for bar in bars])
     axes.set_xlim(0, 1)
     axes.set_xlabel(axis)

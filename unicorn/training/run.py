@@ -4,7 +4,8 @@ import hashlib
 import logging
 import shutil
 import warnings
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.utilities import rank_zero_only
 from safetensors import SafetensorError
 
 from unicorn.data.conversation import ConversationTokenizer
@@ -20,7 +22,7 @@ from unicorn.data.settings import DataSettings
 from unicorn.dataset.manifest import Part
 from unicorn.dataset.reader import UnicornDataset
 from unicorn.errors import UserError
-from unicorn.files import cannot_write
+from unicorn.files import cannot_write, lock_folder
 from unicorn.model.modeling import UnicornForConditionalGeneration
 from unicorn.stamp import CHECKSUMS, stamps_of, write_sealed
 from unicorn.training.checkpoint import newest
@@ -91,6 +93,22 @@ def run_stage(
         metrics = _fit(lightning, UnicornModule(module, stage, seed=seed, log_every=trainer.log_every), batches, record)
     named = {f"{stage.name}/{key}": value for key, value in metrics.items()}
     return StageResult(model=stage.finish(module).eval(), metrics=named)
+
+
+@contextmanager
+def writing(run: Path) -> Generator[None]:
+    """The run's folder, for this process alone, and for the ranks that it starts, which come here too.
+
+    Raises UserError if another process is writing to it.
+    """
+    if getattr(rank_zero_only, "rank", 0):
+        yield
+        return
+    lock = lock_folder(run, "name")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_finished(stage: str, run: Path) -> bool:

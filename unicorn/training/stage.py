@@ -1,7 +1,7 @@
 """The seam of the stages: what a stage is taught, which weights it changes, and by which recipe."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from unicorn.dataset.manifest import Part
@@ -34,6 +34,9 @@ class StageSettings:
         for key, least in (("batch", 1), ("epochs", 0)):
             if getattr(self, key) < least:
                 raise UserError(f"{key}={getattr(self, key)} of a stage: must be at least {least}.")
+        for field in fields(self):
+            if field.name.endswith("learning_rate") and (rate := getattr(self, field.name)) < 0:
+                raise UserError(f"{field.name}={rate} of a stage: a learning rate cannot be negative.")
         if self.gradient_clip <= 0:
             raise UserError(f"gradient_clip={self.gradient_clip} of a stage: must be above 0; inf clips nothing.")
 
