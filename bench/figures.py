@@ -85,6 +85,8 @@ class Expectation:
     name: str
     ratio: float
     expected: float
+    beside_published: bool
+    """Whether it is a ratio to the published way."""
 
     @property
     def met(self) -> bool:
@@ -95,15 +97,21 @@ class Expectation:
 def expectations(comparison: Comparison) -> list[Expectation]:
     """What was expected of 1.2M rows, held against any number of them."""
     ours, theirs = comparison.unicorn, comparison.published
-    pairs = {
+    beside_published = {
         "look-up by id": (theirs.lookup_seconds / ours.lookup_seconds, 10_000),
         "mean pass, loading included": (theirs.mean_seconds / ours.mean_seconds, 10),
-        "mean pass, share of the rate of merely reading": (ours.read_seconds / ours.mean_seconds, 1 / 3),
         "anonymous memory of a process": (theirs.memory_bytes / ours.memory_bytes, 20),
         "bytes on disk": (theirs.disk_bytes / ours.disk_bytes, 3.8),
+    }
+    alone = {
+        "mean pass, share of the rate of merely reading": (ours.read_seconds / ours.mean_seconds, 1 / 3),
         "one worker, times what an H100 consumes": (ours.stream_rate / H100_SAMPLES_PER_SECOND, 30),
     }
-    return [Expectation(name=name, ratio=ratio, expected=expected) for name, (ratio, expected) in pairs.items()]
+    return [
+        Expectation(name=name, ratio=ratio, expected=expected, beside_published=pairs is beside_published)
+        for pairs in (beside_published, alone)
+        for name, (ratio, expected) in pairs.items()
+    ]
 
 
 def circumstances(command: str) -> dict[str, str | float | dict[str, str]]:
