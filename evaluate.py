@@ -42,7 +42,7 @@ def evaluate(config: Config) -> None:
         if isinstance(task, Benchmark):
             centring = settings.image_centring(run.transfer)
             findings[name] = run_benchmark(
-                task, answerer, image_tower, centring, name=name, seed=config.seed, samples=settings.samples
+                task, answerer, image_tower, centring, name=name, seed=trained.seed, samples=settings.samples
             )
         else:
             pictures = config.pictures.build().pictures()

@@ -6,7 +6,7 @@ import pytest
 
 import unicorn.files
 from unicorn.errors import UserError
-from unicorn.files import replacing
+from unicorn.files import make_folder, replacing
 
 
 def test_a_file_appears_with_its_folder_when_the_block_ends(tmp_path: Path):
@@ -55,3 +55,23 @@ def test_the_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end(
     with replacing(path) as temporary:
         temporary.write_text("whole")
     assert synced == [("file.partial", False), (tmp_path.name, True)]
+
+
+def test_a_file_where_a_folder_should_be_is_one_line_that_names_it(tmp_path: Path):
+    (tmp_path / "file").write_text("before")
+
+    def write_below() -> None:
+        with replacing(tmp_path / "file" / "below" / "name"):
+            pass
+
+    with pytest.raises(UserError, match=rf"^cannot write {tmp_path}/file/below: Not a directory\. Choose"):
+        write_below()
+
+
+def test_the_names_of_new_folders_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    synced = list[Path]()
+    monkeypatch.setattr(unicorn.files, "sync", synced.append)
+    make_folder(tmp_path / "a" / "b")
+    assert set(synced) == {tmp_path, tmp_path / "a"}
+    make_folder(tmp_path / "a" / "b")
+    assert len(synced) == 2

@@ -11,20 +11,22 @@ from tests.test_config import composed
 from train import train
 from unicorn.command import of_sweep
 from unicorn.config import to_config
+from unicorn.errors import UserError
 
 
 @pytest.mark.parametrize(
     ("overrides", "run", "evaluation"),
     [
-        (["transfer=c3", "seed=1"], "transfer-c3_seed-1", ""),
+        (["transfer=c3", "seed=1"], "seed-1_transfer-c3", ""),
         (["name=toy", "dataset=data/mine", "seed=1"], "dataset-data-mine_seed-1", ""),
-        (["seed=1", "task=scenes", "scenes.count=30"], "seed-1", "task-scenes_scenes.count-30"),
+        (["seed=1", "task=scenes", "scenes.count=30"], "seed-1", "scenes.count-30_task-scenes"),
         (
             ["experiment=none", "evaluation.centring=none", "pictures=mine"],
             "experiment-none",
             "evaluation.centring-none_pictures-mine",
         ),
         (["+task=scenes", "stages=[align]"], "run", "task-scenes"),
+        (["seed=1", "transfer=c3"], "seed-1_transfer-c3", ""),
     ],
 )
 def test_what_training_reads_names_the_run_and_the_rest_the_evaluation(
@@ -67,3 +69,35 @@ def test_a_mistake_in_a_sweep_is_told(small_dataset: Path, tmp_path: Path) -> No
     finished = run_script(train, "-m", f"dataset={small_dataset}", f"run={tmp_path}", "stages=[algin],[align]")
     assert finished.code == 2
     assert finished.err.strip().splitlines()[-1].startswith("error: unknown stage 'algin'")
+
+
+def test_one_folder_for_all_jobs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"out={tmp_path} is one folder, and a sweep has one for each job"):
+        of_sweep(to_config(composed(run="outputs/toy", out=str(tmp_path))), ["seed=1"])
+
+
+def last_line(sweep: Path, *overrides: str) -> str:
+    """What an evaluation of all runs of a sweep ends with; it fails."""
+    finished = run_script(evaluate, "-m", f"run={sweep}", *overrides, "task=scenes", "scenes.count=10")
+    assert finished.code == 2, finished.err
+    return finished.err.strip().splitlines()[-1]
+
+
+def test_what_fails_at_the_end_of_a_sweep_or_in_its_jobs_names_the_file(small_dataset: Path, tmp_path: Path) -> None:
+    overrides = (f"dataset={small_dataset}", "seed=0,1")
+    trained = run_script(train, "-m", f"run={tmp_path}", *overrides, "align.epochs=0", "tune.epochs=0")
+    assert trained.code == 0, trained.err
+    name = f"dataset={small_dataset}".replace("=", "-").replace("/", "-")
+    run = tmp_path / f"align.epochs-0_{name}_seed-0_tune.epochs-0"
+    (tmp_path / "comparison.json").unlink(missing_ok=True)
+    (tmp_path / "comparison.json").mkdir()
+    asked = (*overrides, "align.epochs=0", "tune.epochs=0")
+    assert last_line(tmp_path, *asked).startswith(f"error: cannot write {tmp_path}/comparison.json: ")
+    (tmp_path / "comparison.json").rmdir()
+    (run / "evaluation" / "left").mkdir()
+    (run / "evaluation" / "left" / "config.yaml").write_text("seed: 0")
+    (run / "evaluation" / "left" / "metrics.json").write_text('{"accuracy": ')
+    line = last_line(tmp_path, *asked)
+    assert f"{run}/evaluation/left cannot be compared: its config.yaml or metrics.json is damaged." in line
+    (run / "config.yaml").write_text("seed: [")
+    assert last_line(tmp_path, *asked).startswith(f"error: {run}/config.yaml")

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, ClassVar, NoReturn, cast
 
 import hydra
 from hydra import compose
@@ -88,8 +88,11 @@ def run(script: Callable[[Config], None]) -> None:
         except KeyboardInterrupt:
             _exit("interrupted: run the same command again to go on from here.", code=130)
 
+    FinishedSweep.config = None
     try:
         hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
+        if FinishedSweep.config is not None and FinishedSweep.defaults is not None:
+            compare_sweep(FinishedSweep.config, FinishedSweep.defaults)
     except (UserError, HydraException, OmegaConfBaseException) as error:
         _exit(f"error: {_one_line(error)}", code=2)
 
@@ -135,8 +138,12 @@ def of_sweep(config: Config, overrides: Sequence[str]) -> Config:
     """The configuration of a job of a sweep, with folders of its own, named by the job's overrides.
 
     Those that training reads name the run within the sweep's folder, so that train.py and evaluate.py with the same
-    overrides mean the same run; the others name the evaluation within the run.
+    overrides, in any order, mean the same run; the others name the evaluation within the run.
+
+    Raises UserError if `out`, which is one folder, is to be that of every job.
     """
+    if config.out:
+        raise UserError(f"out={config.out} is one folder, and a sweep has one for each job. Leave it out.")
     trained, evaluated = list[str](), list[str]()
     for override in overrides:
         key = override.lstrip("+~").split("=")[0]
@@ -153,25 +160,35 @@ def _is_read_by_training(key: str) -> bool:
 
 
 def _folder_name(overrides: Sequence[str]) -> str:
-    return "_".join(override.replace("=", "-").replace("/", "-") for override in overrides)
+    return "_".join(override.replace("=", "-").replace("/", "-") for override in sorted(overrides))
 
 
-class SweepComparison(Callback):
-    """Shows and saves, at a sweep's end, the comparison of all runs in its folder (Hydra calls it)."""
+class FinishedSweep(Callback):
+    """Remembers a sweep that has come to its end (Hydra calls it, and would make a warning of an error raised here)."""
+
+    config: ClassVar[DictConfig | None] = None
+    defaults: ClassVar[DictConfig | None] = None
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Compare what the script made: runs, or evaluations of them."""
-        from unicorn.evaluation.comparison import compare, flat_settings
-        from unicorn.evaluation.comparison_page import PAGE, comparison_tables, save_comparison
-        from unicorn.report.table import facts_table, show
+        """Keep what the sweep was, and the configuration without overrides, which only Hydra composes."""
+        FinishedSweep.config, FinishedSweep.defaults = config, compose("config")
 
-        folder = Path(config.hydra.sweep.dir)
-        made = "*/evaluation/**" if config.hydra.job.name == "evaluate" else "*"
-        choices = conf_choices()
-        defaults = flat_settings(document(to_config(compose("config"))), choices)
-        if comparison := compare(folder.glob(made), defaults, choices):
-            save_comparison(comparison, folder)
-            show(*comparison_tables(comparison), facts_table("Compared", {"runs": folder, "report": folder / PAGE}))
+
+def compare_sweep(sweep: DictConfig, default: DictConfig) -> None:
+    """Show and save the comparison of what the script made in the sweep's folder: runs, or evaluations of them.
+
+    Raises UserError, naming the folder or file, if one of them cannot be read, or the comparison not written.
+    """
+    from unicorn.evaluation.comparison import compare, flat_settings
+    from unicorn.evaluation.comparison_page import PAGE, comparison_tables, save_comparison
+    from unicorn.report.table import facts_table, show
+
+    folder = Path(sweep.hydra.sweep.dir)
+    made = "*/evaluation/**" if sweep.hydra.job.name == "evaluate" else "*"
+    choices = conf_choices()
+    if comparison := compare(folder.glob(made), flat_settings(document(to_config(default)), choices), choices):
+        save_comparison(comparison, folder)
+        show(*comparison_tables(comparison), facts_table("Compared", {"runs": folder, "report": folder / PAGE}))
 
 
 def conf_choices() -> dict[str, dict[str, dict[str, Any]]]:
@@ -187,6 +204,8 @@ def conf_choices() -> dict[str, dict[str, dict[str, Any]]]:
 
 def _one_line(error: Exception) -> str:
     """Hydra's and OmegaConf's errors in the user's words: the key, the value, the choices."""
+    if isinstance(error, UserError):
+        return str(error)
     if isinstance(error, MissingConfigException):
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))

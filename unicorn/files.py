@@ -19,8 +19,8 @@ def replacing(path: Path) -> Generator[Path]:
     leaves the old file as it was. Raises UserError, naming `path`, where the system refuses (a full disk).
     """
     temporary = path.with_name(f"{path.name}.partial")
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         sync(temporary)
         temporary.replace(path)
@@ -32,14 +32,28 @@ def replacing(path: Path) -> Generator[Path]:
         raise
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, if need be, their names on the disk.
+
+    Raises UserError, naming `folder`, where the system refuses.
+    """
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in made:
+            sync(each.parent)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
 def lock_folder(folder: Path, key: str) -> FileLock:
     """The lock of a folder, which is made if need be, taken: to be released, and gone with its process in any case.
 
     Raises UserError, which names `key` as what chooses another folder, if another process has it.
     """
+    make_folder(folder)
     lock = FileLock(folder / ".lock", blocking=False)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
         raise UserError(f"another process is writing to {folder}. Wait for it, or choose another {key}=.") from error

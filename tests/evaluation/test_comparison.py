@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from scipy import stats
 
+from unicorn.errors import UserError
 from unicorn.evaluation.comparison import Comparison, Interval, compare
 from unicorn.evaluation.comparison_page import comparison_tables, save_comparison
 
@@ -85,6 +86,48 @@ def test_intervals_and_paired_differences_are_student_s(runs: list[Path]) -> Non
 def test_only_seeds_that_both_have_are_paired(runs: list[Path]) -> None:
     none = compared(runs[:3] + runs[5:6]).parts[0][1]
     assert none.difference == Interval(mean=pytest.approx(0.60 - 0.87), half=None)
+    assert none.ratio == pytest.approx(0.60 / 0.87)
+
+
+@pytest.mark.parametrize(("values", "quantile"), [((0.7, 0.9), 12.7062), ((0.5, 0.6, 0.8, 0.9), 3.1824)])
+def test_the_interval_is_student_s_for_any_number_of_seeds(values: tuple[float, ...], quantile: float) -> None:
+    mean = sum(values) / len(values)
+    error = (sum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values)) ** 0.5
+    assert Interval.of(values) == Interval(mean=pytest.approx(mean), half=pytest.approx(quantile * error, rel=1e-4))
+
+
+def test_there_is_no_ratio_to_nothing(tmp_path: Path) -> None:
+    folders = [
+        finish(tmp_path / name, {"accuracy": accuracy}, transfer=transfer(name))
+        for name, accuracy in (("Shift", 0.0), ("None", 0.5))
+    ]
+    row = compared(folders).parts[0][1]
+    assert (row.difference, row.ratio) == (Interval(mean=0.5, half=None), None)
+    save_comparison(compared(folders), tmp_path)
+
+
+def test_two_runs_of_one_setting_and_seed_are_named(runs: list[Path], tmp_path: Path) -> None:
+    twin = finish(tmp_path / "twin", {"accuracy": 0.2}, transfer=transfer("Shift"), logger={"kind": "b.Logger"})
+    with pytest.raises(UserError, match=f"one setting and one seed cannot be told apart: .*{runs[0]}.*{twin}|{twin}"):
+        compare([*runs, twin], DEFAULTS, CHOICES)
+
+
+def test_losses_on_held_out_samples_of_different_datasets_are_not_compared(tmp_path: Path) -> None:
+    folders = [
+        finish(tmp_path / f"{data}-{rate}", {"tune/validation/loss": 1.0}, dataset=data, tune={"rate": rate})
+        for data in ("all", "more")
+        for rate in (1, 2)
+    ]
+    parts = compared(folders).parts
+    assert [{row.settings["dataset"] for row in part} for part in parts] == [{"all"}, {"more"}]
+
+
+def test_blind_is_a_mean_over_seeds_and_seeds_keep_their_runs(tmp_path: Path) -> None:
+    folders = [
+        finish(tmp_path / str(seed), {"accuracy": 0.5, "baseline/blind": blind}, seed=seed)
+        for seed, blind in enumerate((0.2, 0.3, 0.7))
+    ]
+    assert compared(folders).parts[0][0].blind == pytest.approx(0.4)
 
 
 def test_what_is_asked_parts_the_table(runs: list[Path], tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from unicorn.errors import UserError
-from unicorn.files import cannot_write, sync
+from unicorn.files import cannot_write, make_folder, sync
 from unicorn.stamp import sealed, unsealed
 
 
@@ -23,8 +23,8 @@ class Journal:
         content = path.read_bytes() if path.exists() else b""
         whole = content.rfind(b"\n") + 1
         self.records = _parse(path, content[:whole])
+        make_folder(path.parent)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab", buffering=0)
             self._file.truncate(whole)
             sync(path.parent)

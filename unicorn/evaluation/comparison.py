@@ -15,14 +15,18 @@ from statistics import fmean, stdev
 from typing import Any, Self, cast
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from unicorn.config import KIND, Config
+from unicorn.errors import UserError
 from unicorn.report.metrics import METRICS, read_metrics
 
 CONFIG = "config.yaml"
 SEED = "seed"
 TASK = "task"
-SCORES = ("accuracy", "tune/validation/loss", "align/validation/loss")
+LOSSES = ("tune/validation/loss", "align/validation/loss")
+SCORES = ("accuracy", *LOSSES)
 """What is compared: the first of these that a run has."""
 WITHOUT_EFFECT = ("name", "run", "out", "stages", "logger")
 
@@ -36,14 +40,24 @@ Key = tuple[tuple[str, str], ...]
 class Finished:
     """What one run was made with, as flat keys, and its numbers."""
 
+    folder: Path
     settings: Settings
     metrics: dict[str, float]
 
     @classmethod
     def read(cls, folder: Path, choices: Choices) -> Self:
-        """The run in `folder`; `choices` names settings classes as the command line does."""
-        document = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(folder / CONFIG)))
-        return cls(settings=flat_settings(document, choices), metrics=read_metrics(folder))
+        """The run in `folder`; `choices` names settings classes as the command line does.
+
+        Raises UserError, naming the folder, if its files are damaged.
+        """
+        try:
+            document = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(folder / CONFIG)))
+            settings, metrics = flat_settings(document, choices), read_metrics(folder)
+        except (ValueError, AttributeError, YAMLError, OmegaConfBaseException) as error:
+            raise UserError(
+                f"{folder} cannot be compared: its {CONFIG} or {METRICS} is damaged. Make it again, or move it away."
+            ) from error
+        return cls(folder=folder, settings=settings, metrics=metrics)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +82,8 @@ class Interval:
 class Row:
     """One setting: its score by seed, and how far it lies from the reference row of its part.
 
-    `difference` is over the seeds that both have, and `same_sign` whether it is so in each of them.
+    `difference` and `ratio`, of the means, are over the seeds that both have; there is no ratio to nothing. `same_sign`
+    is whether the difference has one sign in each of them.
     """
 
     settings: Settings
@@ -92,7 +107,8 @@ class Comparison:
 def compare(folders: Iterable[Path], defaults: Settings, choices: Choices) -> Comparison | None:
     """The finished runs of `folders`, compared; None if there are not two of them.
 
-    The reference of a part is the row nearest to `defaults`.
+    The reference of a part is the row nearest to `defaults`. Raises UserError, naming the folder, if a run cannot be
+    read, or if two are of one setting and one seed.
     """
     finished = [Finished.read(folder, choices) for folder in sorted(folders) if is_finished(folder)]
     metric = next((score for score in SCORES if any(score in run.metrics for run in finished)), None)
@@ -105,7 +121,7 @@ def compare(folders: Iterable[Path], defaults: Settings, choices: Choices) -> Co
         seeds[tuple((key, run.settings.get(key, "")) for key in varying)].append(run)
     parts = defaultdict[Key, list[Row]](list)
     for key, runs in seeds.items():
-        asked = tuple((name, value) for name, value in key if is_of_task(name))
+        asked = tuple((name, value) for name, value in key if tells_test(name, metric))
         parts[asked].append(_row(dict(key), runs, metric))
     ordered = sorted(parts.values(), key=lambda rows: min(_distance(row.settings, defaults) for row in rows))
     return Comparison(metric=metric, parts=[_referred(rows, defaults) for rows in ordered])
@@ -155,7 +171,12 @@ def varying_keys(settings: Sequence[Settings]) -> list[str]:
 
 
 def _row(settings: Settings, runs: Sequence[Finished], metric: str) -> Row:
-    by_seed = {run.settings[SEED]: run.metrics[metric] for run in runs}
+    by_seed = dict[str, float]()
+    for run in runs:
+        if run.settings[SEED] in by_seed:
+            others = ", ".join(str(other.folder) for other in runs if other.settings[SEED] == run.settings[SEED])
+            raise UserError(f"runs of one setting and one seed cannot be told apart: {others}. Move all but one away.")
+        by_seed[run.settings[SEED]] = run.metrics[metric]
     blind = [run.metrics["baseline/blind"] for run in runs if "baseline/blind" in run.metrics]
     types = [key for key in runs[0].metrics if key.startswith("accuracy/")]
     return Row(
@@ -178,11 +199,12 @@ def _difference(row: Row, reference: Row) -> Row:
     if not seeds:
         return row
     differences = [row.by_seed[seed] - reference.by_seed[seed] for seed in seeds]
+    whole = sum(reference.by_seed[seed] for seed in seeds)
     return replace(
         row,
         difference=Interval.of(differences),
         same_sign=len({math.copysign(1, difference) for difference in differences}) == 1,
-        ratio=row.score.mean / reference.score.mean,
+        ratio=sum(row.by_seed[seed] for seed in seeds) / whole if whole else None,
     )
 
 
@@ -190,7 +212,9 @@ def _distance(settings: Settings, defaults: Settings) -> int:
     return sum(value != defaults.get(key, "") for key, value in settings.items())
 
 
-def is_of_task(key: str) -> bool:
-    """Whether a key says what is asked, rather than who is asked or how."""
+def tells_test(key: str, metric: str) -> bool:
+    """Whether a key says what a run was tested on, rather than what was tested: a loss is of held-out samples."""
     root = key.partition(".")[0]
+    if metric in LOSSES and root in ("dataset", "data"):
+        return True
     return root == TASK or root not in {item.name for item in fields(Config)}

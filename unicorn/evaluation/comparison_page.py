@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 from rich.table import Table
 
-from unicorn.evaluation.comparison import Comparison, Interval, Row, is_of_task
+from unicorn.evaluation.comparison import Comparison, Interval, Row, tells_test
 from unicorn.files import replacing
 from unicorn.report.figures import Bar, Figure, bar_chart
 from unicorn.report.html import DataTable, Report, Section
@@ -48,13 +48,15 @@ def save_comparison(comparison: Comparison, folder: Path) -> None:
 
 
 def _title(metric: str, part: Sequence[Row]) -> str:
-    asked = [f"{key}={value}" for key, value in part[0].settings.items() if value and is_of_task(key)]
+    asked = [f"{key}={value}" for key, value in part[0].settings.items() if value and tells_test(key, metric)]
     return " ".join([metric, *(["on", *asked] if asked else [])])
 
 
 def _columns_and_rows(metric: str, part: Sequence[Row]) -> tuple[list[str], list[list[Cell]]]:
     """The settings that differ within the part, then the numbers; the first row is the others' reference."""
-    keys = [key for key in part[0].settings if not is_of_task(key) and len({row.settings[key] for row in part}) > 1]
+    keys = [
+        key for key in part[0].settings if not tells_test(key, metric) and len({row.settings[key] for row in part}) > 1
+    ]
     blind = ["blind"][: part[0].blind is not None]
     rows: list[list[Cell]] = []
     for row in part:
@@ -69,10 +71,10 @@ def _mean(interval: Interval, form: str = ".3f") -> str:
 
 
 def _difference(row: Row) -> list[Cell]:
-    if row.difference is None or row.ratio is None:
+    if row.difference is None:
         return ["", ""]
     sign = "" if row.same_sign else ", not in each seed"
-    return [f"{_mean(row.difference, '+.3f')}{sign}", f"{row.ratio:.2f}"]
+    return [f"{_mean(row.difference, '+.3f')}{sign}", "" if row.ratio is None else f"{row.ratio:.2f}"]
 
 
 def _section(metric: str, part: Sequence[Row], number: int) -> Section:
