@@ -99,5 +99,5 @@ def test_what_fails_at_the_end_of_a_sweep_or_in_its_jobs_names_the_file(small_da
     (run / "evaluation" / "left" / "metrics.json").write_text('{"accuracy": ')
     line = last_line(tmp_path, *asked)
     assert f"{run}/evaluation/left cannot be compared: its config.yaml or metrics.json is damaged." in line
-    (run / "config.yaml").write_text("seed: [")
+    (run / "config.yaml").write_text((run / "config.yaml").read_text().replace("seed: 0", "seed: O"))
     assert last_line(tmp_path, *asked).startswith(f"error: {run}/config.yaml")

@@ -87,6 +87,8 @@ def test_only_seeds_that_both_have_are_paired(runs: list[Path]) -> None:
     none = compared(runs[:3] + runs[5:6]).parts[0][1]
     assert none.difference == Interval(mean=pytest.approx(0.60 - 0.87), half=None)
     assert none.ratio == pytest.approx(0.60 / 0.87)
+    none = compared(runs[:1] + runs[3:6]).parts[0][1]
+    assert none.ratio == pytest.approx(0.50 / 0.80)
 
 
 @pytest.mark.parametrize(("values", "quantile"), [((0.7, 0.9), 12.7062), ((0.5, 0.6, 0.8, 0.9), 3.1824)])
@@ -107,9 +109,11 @@ def test_there_is_no_ratio_to_nothing(tmp_path: Path) -> None:
 
 
 def test_two_runs_of_one_setting_and_seed_are_named(runs: list[Path], tmp_path: Path) -> None:
-    twin = finish(tmp_path / "twin", {"accuracy": 0.2}, transfer=transfer("Shift"), logger={"kind": "b.Logger"})
-    with pytest.raises(UserError, match=f"one setting and one seed cannot be told apart: .*{runs[0]}.*{twin}|{twin}"):
-        compare([*runs, twin], DEFAULTS, CHOICES)
+    twins = [
+        finish(tmp_path / name, {"accuracy": 0.2}, transfer=transfer("Shift"), logger={"kind": name}) for name in "ab"
+    ]
+    with pytest.raises(UserError, match=f"one setting and one seed cannot be told apart: {twins[0]}, {twins[1]}"):
+        compare([*runs[3:], *twins], DEFAULTS, CHOICES)
 
 
 def test_losses_on_held_out_samples_of_different_datasets_are_not_compared(tmp_path: Path) -> None:
