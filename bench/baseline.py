@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from bench import published
 from bench.figures import Figures
 from bench.generate import Generator, caption_id
-from bench.process import anonymous_bytes, children_bytes, fresh, seconds, size
+from bench.process import REPETITIONS, anonymous_bytes, children_bytes, fresh, seconds, size
 
 BATCH = 16
 
@@ -56,7 +56,7 @@ class Published:
         startup = seconds(lambda: published.find(published.load(self.shifted), middle))
         items = published.load(self.shifted)
         rows = np.random.default_rng(1).integers(0, len(items), self.scans).tolist()
-        lookup = seconds(lambda: [published.find(items, caption_id(row)) for row in rows]) / self.scans
+        lookup = seconds(lambda: [published.find(items, caption_id(row)) for row in rows], REPETITIONS) / self.scans
         del items
         return startup, lookup, seconds(lambda: published.mean(published.load(self.raw)))
 

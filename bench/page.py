@@ -28,19 +28,19 @@ Versions: {versions}.
 - The published way (`bench/published.py`) was written by us from its description: a pickled list of dicts, scanned to
   its end for every item; a Python loop for the mean; a second, shifted copy, which training looks up in. Its figures
   marked ~ are extrapolated from {measured:,} rows, all costs taken as proportional to the rows, imports apart.
-- Everything runs in a fresh process and is timed after the imports; the page cache is warm for both ways. The numerical
-  libraries have one thread.
+- Each way has two fresh processes, one that streams and one for the rest, and is timed after the imports; the page
+  cache is warm. The numerical libraries have one thread.
 - Look-up: Unicorn resolves all ids once, in shuffled order, and fetches vectors in shuffled batches of 256; the figure
-  is the sum of both, per vector, the median of three passes, of which the first, which maps the pages of the files, is
-  the slowest. What it costs to resolve again for every batch, or for one id, stands below it: one id alone, for which
+  is the sum of both, per vector. The published way looks up 256 items at a time. Either is the median of three passes.
+  What it costs to resolve again for every batch, or for one id, stands below it: one id alone, for which
   Unicorn hashes all ids, is slower than a scan.
 - What an H100 consumes is taken as {h100} samples a second.
-- Streaming: a shuffled epoch through one worker process. Unicorn: packed rows, labels, positions and shifted vectors of
-  {tokens:.0f} tokens a sample. Published: the same token ids, padded, and the look-up.
+- Streaming: a shuffled epoch, 131,072 samples of it at most, through one worker process. Unicorn: packed rows, labels,
+  positions and shifted vectors of {tokens:.0f} tokens a sample. Published: the same token ids, padded, and the look-up.
 - Tokens come ready on both sides: every caption has a sample of generated ids, written by `write_samples`.
 - Mean pass: Unicorn opens the dataset and takes mean and trace of all vectors; the published way unpickles and
-  takes the mean. Unicorn gives every core a shard at a time. Merely reading is `read()` of the same files by one
-  thread, in blocks of 1 MiB.
+  takes the mean. Unicorn gives every core a shard at a time. Merely reading is `read()` of the same files in
+  blocks of 1 MiB, as many files at a time.
 - Memory: anonymous memory (`smaps_rollup`) of a process that streams, imports included, and of its worker.
 - Start-up: until the first vector, asked for by id. A command verifies checksums once; its workers do not.
 - Disk: the embeddings alone; captions and manifest come to {rest} more at {rows:,} rows. Unicorn keeps float16,
@@ -64,7 +64,7 @@ def save_results(path: Path, comparisons: Sequence[Comparison], at: Mapping[str,
 def save_page(path: Path, comparisons: Sequence[Comparison], at: Mapping[str, Any]) -> None:
     """Every figure as Markdown."""
     last = comparisons[-1].unicorn
-    tables = [_expectation_table(comparisons[-1]), *map(_figure_table, comparisons)]
+    tables = [_expectation_table(comparisons[-1]), *map(figure_table, comparisons)]
     agreement = [
         f"at {item.unicorn.rows:,} rows their means differ by {item.mean_difference:.0e} in any dimension at most, and "
         f"shifted vectors by {item.vector_difference:.0e}"
@@ -94,7 +94,7 @@ def save_page(path: Path, comparisons: Sequence[Comparison], at: Mapping[str, An
 
 def show_results(comparisons: Sequence[Comparison]) -> None:
     """The tables of the page, on the terminal."""
-    tables = [*map(_figure_table, comparisons), _expectation_table(comparisons[-1])]
+    tables = [*map(figure_table, comparisons), _expectation_table(comparisons[-1])]
     show(*(numbers_table(table.title, table.columns, table.rows) for table in tables))
 
 
@@ -124,7 +124,8 @@ def _expectation_table(comparison: Comparison) -> TextTable:
     )
 
 
-def _figure_table(comparison: Comparison) -> TextTable:
+def figure_table(comparison: Comparison) -> TextTable:
+    """What was measured at one number of rows, both ways and how many times better."""
     ours, theirs = comparison.unicorn, comparison.published
     about = "" if theirs.extrapolated_from is None else "~ "
 
@@ -151,7 +152,7 @@ def _figure_table(comparison: Comparison) -> TextTable:
             both("mean pass, loading included", _duration, lambda way: way.mean_seconds),
             alone("- merely reading the same bytes", _duration(ours.read_seconds)),
             both("anonymous memory of a process", _bytes, lambda way: way.memory_bytes),
-            both("- of it imports", _bytes, lambda way: way.imports_bytes),
+            ("- of it imports", _bytes(theirs.imports_bytes), _bytes(ours.imports_bytes), ""),
             both("anonymous memory of its worker", _bytes, lambda way: way.worker_bytes),
             both("start-up", _duration, lambda way: way.startup_seconds),
             alone("- with checksums verified", _duration(ours.verified_startup_seconds)),

@@ -1,7 +1,7 @@
 """Fresh processes, what they hold, and how long things take."""
 
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from statistics import median
@@ -12,6 +12,8 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 BLOCK = 1 << 20
+REPETITIONS = 3
+"""Of what is timed; the median counts."""
 
 
 def fresh(function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
@@ -44,13 +46,17 @@ def children_bytes() -> int:
     return max(anonymous_bytes(child.pid or "self") for child in active_children())
 
 
-def read_through(files: list[Path]) -> None:
-    """Merely read files, in large blocks, into one buffer."""
-    buffer = bytearray(BLOCK)
-    for path in files:
+def read_through(files: list[Path], threads: int = 1) -> None:
+    """Merely read files, in large blocks, each into one buffer; so many files at a time."""
+
+    def read(path: Path) -> None:
+        buffer = bytearray(BLOCK)
         with path.open("rb", buffering=0) as file:
             while file.readinto(buffer):
                 pass
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(read, files))
 
 
 def size(files: list[Path]) -> int:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from bench.figures import UnicornFigures
 from bench.generate import IMAGE_TOKEN, ROW_LENGTH, VISUAL_TOKENS, Generator, caption_id
-from bench.process import anonymous_bytes, children_bytes, fresh, read_through, seconds, size
+from bench.process import REPETITIONS, anonymous_bytes, children_bytes, fresh, read_through, seconds, size
 from unicorn.data.batch import Collator
 from unicorn.data.loader import StepDataset, StepLoader
 from unicorn.data.order import Order
@@ -20,9 +20,9 @@ from unicorn.data.settings import DataSettings
 from unicorn.dataset import Part, UnicornDataset
 from unicorn.transfer import Statistics
 from unicorn.transfer.mean_shift import MeanShiftSettings
+from unicorn.transfer.statistics import THREADS
 
 BATCH = 256
-REPETITIONS = 3
 
 
 class Lookup(NamedTuple):
@@ -99,7 +99,7 @@ class Unicorn:
             verified_startup=seconds(lambda: self.startup(verify=True)),
             lookup=self.lookup(),
             mean=seconds(self.mean_pass, REPETITIONS),
-            read=seconds(lambda: read_through(self.shards), REPETITIONS),
+            read=seconds(lambda: read_through(self.shards, THREADS), REPETITIONS),
         )
 
     def lookup(self) -> Lookup:

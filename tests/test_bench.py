@@ -10,9 +10,9 @@ import pytest
 from bench import published
 from bench.baseline import Published
 from bench.data_path import BenchSettings, bench
-from bench.figures import Figures
+from bench.figures import Comparison, Figures, UnicornFigures, expectations
 from bench.generate import Generator, write_dataset, write_published
-from bench.page import save_page
+from bench.page import figure_table, save_page
 from bench.unicorn import Lookup, Unicorn
 from unicorn.dataset import UnicornDataset
 
@@ -99,3 +99,55 @@ def test_a_look_up_is_counted_once_for_every_vector(tmp_path: Path, monkeypatch:
 
     assert theirs.timed() == (1, 1, 0)
     assert ours.lookup() == Lookup(resolve=1, fetch=1, batch=2, single=2)
+
+
+def test_ratios_and_verdicts_are_of_the_figures() -> None:
+    theirs = Figures(
+        rows=100,
+        lookup_seconds=1.0,
+        stream_rate=10,
+        mean_seconds=20,
+        imports_bytes=100,
+        memory_bytes=1900,
+        worker_bytes=1000,
+        startup_seconds=3,
+        disk_bytes=800,
+    )
+    ours = UnicornFigures(
+        rows=100,
+        lookup_seconds=5e-5,
+        stream_rate=40,
+        mean_seconds=2,
+        imports_bytes=100,
+        memory_bytes=100,
+        worker_bytes=200,
+        startup_seconds=1,
+        disk_bytes=200,
+        resolve_seconds=2e-5,
+        fetch_seconds=3e-5,
+        batch_seconds=0.01,
+        single_seconds=2.0,
+        read_seconds=0.5,
+        verified_startup_seconds=2,
+        tokens_per_sample=180,
+        dataset_bytes=300,
+    )
+    comparison = Comparison(unicorn=ours, published=theirs, mean_difference=0, vector_difference=0)
+    assert {item.name.split(",")[0]: (round(item.ratio, 3), item.met) for item in expectations(comparison)} == {
+        "look-up by id": (20_000, True),
+        "mean pass": (0.25, False),  # of the rate of reading, which comes after the ratio of the same name
+        "anonymous memory of a process": (19, False),
+        "bytes on disk": (4, True),
+        "one worker": (0.4, False),
+    }
+    assert {row[0]: row[3] for row in figure_table(comparison).rows if row[3]} == {
+        "look-up by id, per vector": "20,000x",
+        "- every batch resolved on its own": "100x",
+        "- one id alone": "0.5x",
+        "streaming, one worker, samples/s": "4x",
+        "mean pass, loading included": "10x",
+        "anonymous memory of a process": "19x",
+        "anonymous memory of its worker": "5x",
+        "start-up": "3x",
+        "bytes on disk": "4x",
+    }

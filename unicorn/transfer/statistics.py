@@ -27,8 +27,8 @@ ROWS_PER_SUM = 64
 # So few that they are still in the processor's cache when they are gone through again.
 ROWS_AT_ONCE = 1024
 
-# More would wait for the memory.
-THREADS = min(8, os.cpu_count() or 1)
+# Cores that this process may use; more than a few would wait for the memory.
+THREADS = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
