@@ -1,13 +1,13 @@
 """Mean, trace and per-domain means of a set of vectors, gathered in one pass and mergeable."""
 
 import os
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar, TypeVarTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64
@@ -17,6 +17,9 @@ from unicorn.errors import UserError
 from unicorn.files import replacing
 from unicorn.stamp import check_stamps, read_sealed, stamps_of, write_sealed
 from unicorn.transfer.precision import widened_blocks
+
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
 
 # A unit vector that went through float16 has a norm within this of one.
 UNIT_NORM_TOLERANCE = 1e-2
@@ -62,12 +65,14 @@ class Statistics:
             squared_norms = np.vecdot(few, few)
             if not (finite := np.isfinite(squared_norms)).all():
                 row = start + int(np.argmin(finite))
-                raise UserError(f"row {row} of {len(vectors)} vectors of {space} has a NaN or an infinity.")
+                raise UserError(
+                    f"row {row} of {len(vectors)} vectors of {space} has a NaN or an infinity. Encode in float32."
+                )
             total += _sum(few)
             square += float(squared_norms.sum(dtype=np.float64))
             normalised &= bool((np.abs(np.sqrt(squared_norms) - 1) < UNIT_NORM_TOLERANCE).all())
             for name, of_domain in domain_total.items():
-                of_domain += few[labels[start : start + ROWS_AT_ONCE] == name].sum(axis=0)
+                of_domain += _sum(few[labels[start : start + ROWS_AT_ONCE] == name])
         mean = total / len(vectors)
         domain_count = {name: int((labels == name).sum()) for name in domain_total}
         return cls(
@@ -86,12 +91,10 @@ class Statistics:
 
         Raises UserError if there is no chunk, or a vector is not finite.
         """
-        left = iter(chunks)
         total: Self | None = None
         with ThreadPoolExecutor(THREADS) as pool:
-            while group := [*islice(left, THREADS)]:
-                for part in pool.map(partial(cls.of, space), *zip(*group, strict=True)):
-                    total = total.merge(part) if total else part
+            for part in _in_order(pool, partial(cls.of, space), chunks):
+                total = total.merge(part) if total else part
         if total is None:
             raise UserError(f"there are no vectors of {space} to take the mean of.")
         return total
@@ -171,6 +174,18 @@ def _sum(vectors: Float32[np.ndarray, "n d"]) -> Float64[np.ndarray, " d"]:
     whole = len(vectors) // ROWS_PER_SUM * ROWS_PER_SUM
     sums = np.ones(ROWS_PER_SUM, np.float32) @ vectors[:whole].reshape(-1, ROWS_PER_SUM, vectors.shape[1])
     return sums.sum(axis=0, dtype=np.float64) + vectors[whole:].sum(axis=0, dtype=np.float64)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, function: Callable[[*Arguments], Result], calls: Iterable[tuple[*Arguments]]
+) -> Iterator[Result]:
+    """The results of calls in their order, one more on its way than there are threads."""
+    on_the_way = deque[Future[Result]]()
+    for arguments in calls:
+        on_the_way.append(pool.submit(function, *arguments))
+        if len(on_the_way) > THREADS:
+            yield on_the_way.popleft().result()
+    yield from (future.result() for future in on_the_way)
 
 
 def _describe(space: str, normalised: bool) -> str:
