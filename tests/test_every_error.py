@@ -2,7 +2,8 @@
 
 Where the code makes a UserError, calls a function that makes one of what it is told, or makes the text for one, its
 literal words are found by `ast`. Of each such place a test must expect a piece (`match=`, an assertion, a parameter of
-a test) that says more of it than of any other place.
+a test) that says more of it than of any other place. It is the words that are looked for: whether the test
+comes to that very line is not seen.
 """
 
 import ast

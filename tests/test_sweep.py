@@ -18,7 +18,7 @@ from unicorn.errors import UserError
     ("overrides", "run", "evaluation"),
     [
         (["transfer=c3", "seed=1"], "seed-1_transfer-c3", ""),
-        (["name=toy", "dataset=data/mine", "seed=1"], "dataset-data-mine_seed-1", ""),
+        (["name=toy", "dataset=data/mine", "seed=1"], "dataset-data+mine_seed-1", ""),
         (["seed=1", "task=scenes", "scenes.count=30"], "seed-1", "scenes.count-30_task-scenes"),
         (
             ["experiment=none", "evaluation.centring=none", "pictures=mine"],
@@ -51,6 +51,8 @@ def test_a_sweep_leaves_one_table_over_its_runs_and_one_over_their_evaluations(
         for path in tmp_path.glob("*/tune")
     }
     assert len(losses) == 2
+    (part,) = json.loads((tmp_path / "train_comparison.json").read_text())["parts"]
+    assert [row["settings"] for row in part] == [{"transfer": "mean_shift"}, {"transfer": "none"}]
     for run in losses.values():
         held_out = json.loads((run / "metrics.json").read_text())["tune/validation/loss"]
         assert f"{held_out:.3f}" in trained.out
@@ -58,7 +60,7 @@ def test_a_sweep_leaves_one_table_over_its_runs_and_one_over_their_evaluations(
             accuracy = json.loads((evaluation / "metrics.json").read_text())["accuracy"]
             assert f"{accuracy:.3f}" in asked.out
     assert "accuracy on scenes.shift=dark" in asked.out
-    parts = json.loads((tmp_path / "comparison.json").read_text())["parts"]
+    parts = json.loads((tmp_path / "evaluate_comparison.json").read_text())["parts"]
     assert [[row["settings"] for row in part] for part in parts] == [
         [{"transfer": transfer, "scenes.shift": shift} for transfer in ("mean_shift", "none")]
         for shift in ("none", "dark")
@@ -87,13 +89,12 @@ def test_what_fails_at_the_end_of_a_sweep_or_in_its_jobs_names_the_file(small_da
     overrides = (f"dataset={small_dataset}", "seed=0,1")
     trained = run_script(train, "-m", f"run={tmp_path}", *overrides, "align.epochs=0", "tune.epochs=0")
     assert trained.code == 0, trained.err
-    name = f"dataset={small_dataset}".replace("=", "-").replace("/", "-")
+    name = f"dataset={small_dataset}".replace("=", "-").replace("/", "+")
     run = tmp_path / f"align.epochs-0_{name}_seed-0_tune.epochs-0"
-    (tmp_path / "comparison.json").unlink(missing_ok=True)
-    (tmp_path / "comparison.json").mkdir()
+    (tmp_path / "evaluate_comparison.json").mkdir()
     asked = (*overrides, "align.epochs=0", "tune.epochs=0")
-    assert last_line(tmp_path, *asked).startswith(f"error: cannot write {tmp_path}/comparison.json: ")
-    (tmp_path / "comparison.json").rmdir()
+    assert last_line(tmp_path, *asked).startswith(f"error: cannot write {tmp_path}/evaluate_comparison.json: ")
+    (tmp_path / "evaluate_comparison.json").rmdir()
     (run / "evaluation" / "left").mkdir()
     (run / "evaluation" / "left" / "config.yaml").write_text("seed: 0")
     (run / "evaluation" / "left" / "metrics.json").write_text('{"accuracy": ')

@@ -160,7 +160,8 @@ def _is_read_by_training(key: str) -> bool:
 
 
 def _folder_name(overrides: Sequence[str]) -> str:
-    return "_".join(override.replace("=", "-").replace("/", "-") for override in sorted(overrides))
+    # "/" and "-" do not become one: dataset=data/a is not dataset=data-a.
+    return "_".join(override.replace("=", "-").replace("/", "+") for override in sorted(overrides))
 
 
 class FinishedSweep(Callback):
@@ -180,15 +181,16 @@ def compare_sweep(sweep: DictConfig, default: DictConfig) -> None:
     Raises UserError, naming the folder or file, if one of them cannot be read, or the comparison not written.
     """
     from unicorn.evaluation.comparison import compare, flat_settings
-    from unicorn.evaluation.comparison_page import PAGE, comparison_tables, save_comparison
+    from unicorn.evaluation.comparison_page import comparison_tables, save_comparison
     from unicorn.report.table import facts_table, show
 
     folder = Path(sweep.hydra.sweep.dir)
-    made = "*/evaluation/**" if sweep.hydra.job.name == "evaluate" else "*"
+    script = sweep.hydra.job.name
+    made = "*/evaluation/**" if script == "evaluate" else "*"
     choices = conf_choices()
     if comparison := compare(folder.glob(made), flat_settings(document(to_config(default)), choices), choices):
-        save_comparison(comparison, folder)
-        show(*comparison_tables(comparison), facts_table("Compared", {"runs": folder, "report": folder / PAGE}))
+        page = save_comparison(comparison, folder, f"{script}_comparison")
+        show(*comparison_tables(comparison), facts_table("Compared", {"runs": folder, "report": page}))
 
 
 def conf_choices() -> dict[str, dict[str, dict[str, Any]]]:

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import shutil
 from pathlib import Path
 
 import datasets
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from tests.dataset import example
 from unicorn.dataset import Part, UnicornDataset, is_training
 from unicorn.errors import UserError
+from unicorn.files import replacing
 from unicorn.stamp import Stamp
 
 
@@ -44,6 +46,21 @@ def test_rows_are_found_by_id(dataset: UnicornDataset, wrap: type):
     rows = np.array([89, 0, 40, 40])
     ids = [example.all_captions()[row].id for row in rows]
     np.testing.assert_array_equal(dataset.rows(wrap(ids)), rows)
+
+
+@settings(deadline=None)
+@given(rows=st.lists(st.integers(0, 89)))
+def test_any_rows_are_found_by_their_ids(dataset: UnicornDataset, rows: list[int]):
+    ids = [example.all_captions()[row].id for row in rows]
+    assert dataset.rows(ids).tolist() == rows
+
+
+def test_a_file_that_is_gone_while_another_is_written_is_an_error_of_reading(finished: Path, tmp_path: Path):
+    dataset = UnicornDataset.open(shutil.copytree(finished, tmp_path / "copy"))
+    Part.CAPTIONS.shard(dataset.path, 1).unlink()
+    reading = pytest.raises(UserError, match=r"cannot read .*/captions-00001\.parquet: .* make the dataset again\.")
+    with reading, replacing(tmp_path / "file"):
+        list(dataset.captions())
 
 
 def test_a_missing_id_is_named(dataset: UnicornDataset):

@@ -68,7 +68,7 @@ def test_seeds_are_taken_together_and_the_default_is_what_others_are_compared_wi
     assert part[0].by_seed == {"0": 0.80, "1": 0.82, "2": 0.87}
     assert part[0].difference is None
     assert part[0].blind == pytest.approx(0.25)
-    assert part[0].types == {"accuracy/colour": pytest.approx(0.1)}
+    assert part[0].types == {"accuracy/colour": {"0": 0.0, "1": 0.1, "2": 0.2}}
 
 
 def test_intervals_and_paired_differences_are_student_s(runs: list[Path]) -> None:
@@ -105,7 +105,7 @@ def test_there_is_no_ratio_to_nothing(tmp_path: Path) -> None:
     ]
     row = compared(folders).parts[0][1]
     assert (row.difference, row.ratio) == (Interval(mean=0.5, half=None), None)
-    save_comparison(compared(folders), tmp_path)
+    save_comparison(compared(folders), tmp_path, "table")
 
 
 def test_two_runs_of_one_setting_and_seed_are_named(runs: list[Path], tmp_path: Path) -> None:
@@ -150,6 +150,30 @@ def test_what_is_asked_parts_the_table(runs: list[Path], tmp_path: Path) -> None
     assert other[1].difference == Interval(mean=pytest.approx(-0.1), half=None)
 
 
+def test_an_evaluation_of_two_benchmarks_has_a_place_in_the_part_of_each(tmp_path: Path) -> None:
+    folders = list[Path]()
+    for name, scores in (("Shift", (0.8, 0.7)), ("None", (0.6, 0.1))):
+        by_task = dict(zip(("scenes", "photographs"), scores, strict=True))
+        merged = {f"{task}/accuracy": score for task, score in by_task.items()}
+        tasks = {task: {"kind": "a.SceneSettings"} for task in (*by_task, "geometry")}
+        folders.append(finish(tmp_path / name, merged | {"modality_gap": 0.3}, transfer=transfer(name), **tasks))
+        for task, score in by_task.items():
+            (folders[-1] / task).mkdir()
+            (folders[-1] / task / "metrics.json").write_text(json.dumps({"accuracy": score}))
+    scores = {
+        (row.settings["benchmark"], row.settings["transfer"]): row.score.mean
+        for part in compared(folders).parts
+        for row in part
+        if {other.settings["benchmark"] for other in part} == {row.settings["benchmark"]}
+    }
+    assert scores == {
+        ("scenes", "shift"): 0.8,
+        ("scenes", "none"): 0.6,
+        ("photographs", "shift"): 0.7,
+        ("photographs", "none"): 0.1,
+    }
+
+
 def test_settings_of_a_choice_count_where_they_vary(runs: list[Path], tmp_path: Path) -> None:
     louder = finish(tmp_path / "louder", {"accuracy": 0.7}, transfer=transfer("Noise", variance=0.5))
     settings = [row.settings for row in compared([runs[6], louder]).parts[0]]
@@ -184,16 +208,18 @@ def test_what_is_not_finished_is_left_out_and_one_run_is_no_comparison(runs: lis
 
 def test_the_comparison_is_printed_saved_and_drawn(runs: list[Path], tmp_path: Path) -> None:
     comparison = compared(runs)
-    save_comparison(comparison, tmp_path)
-    saved = json.loads((tmp_path / "comparison.json").read_text())
+    (tmp_path / "table_test_7.png").write_bytes(b"of an earlier sweep")
+    assert save_comparison(comparison, tmp_path, "table") == tmp_path / "table.html"
+    saved = json.loads((tmp_path / "table.json").read_text())
     assert saved["parts"][0][2]["difference"]["mean"] == pytest.approx(-0.27)
-    page = (tmp_path / "comparison.html").read_text()
-    for shown in ("noise", "-0.270 ± 0.075", "0.830 ± 0.090", "not in each seed", "<img"):
+    page = (tmp_path / "table.html").read_text()
+    for shown in ("<td>0.100</td>", "noise", "-0.270 ± 0.075", "0.830 ± 0.090", "not in each seed", "<img"):
         assert shown in page
-    lines = (tmp_path / "comparison.md").read_text().splitlines()
+    lines = (tmp_path / "table.md").read_text().splitlines()
     assert lines[1] == "| transfer | seeds | accuracy | blind | difference | ratio |"
     assert lines[5] == "| none | 3 | 0.560 ± 0.131 | 0.250 | -0.270 ± 0.075 | 0.67 |"
-    assert (tmp_path / "comparison_0.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "table_test_0.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "table_test_7.png").exists()
     (table,) = comparison_tables(comparison)
     assert [column.header for column in table.columns] == [
         "transfer",

@@ -1,6 +1,7 @@
 """Opening a run, and what a user is told where there is none."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,17 @@ def test_no_run(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere"
     with pytest.raises(UserError, match=re.escape(f"no run at {missing}: run python train.py first")):
         Run.open(missing)
+
+
+def test_of_a_sweep_the_runs_are_named(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    sweep = tmp_path_factory.mktemp("sweep")
+    for name in ("b", "a"):
+        shutil.copytree(folder, sweep / name)
+    (sweep / ".cache").mkdir()
+    with pytest.raises(
+        UserError, match=rf"{sweep} holds runs of a sweep\. Name one of them: run={sweep}/a, run={sweep}/b"
+    ):
+        Run.open(sweep)
 
 
 @pytest.mark.parametrize(("part", "what"), [("model", "model"), ("transfer", "transfer")])

@@ -39,7 +39,8 @@ def test_no_epoch_of_align_leaves_a_projector_that_tune_can_start_from(training:
     before, _ = training.model()
     metrics = training.run("skipped", replace(ALIGN, epochs=0))
     assert metrics["align/steps"] == 0
-    assert metrics["align/samples"] == 64
+    assert metrics["align/samples"] == training_samples(training)
+    assert metrics["align/held_out"] == 64 - training_samples(training) > 0
     for name, weight in training.trained.state_dict().items():
         assert torch.equal(weight, before.state_dict()[name])
     assert training.run("skipped", replace(ALIGN, epochs=0), FULL)["tune/steps"] > 0
@@ -100,6 +101,10 @@ def test_other_settings_under_the_same_name_are_refused(training: Training) -> N
         training.run("mixed", ALIGN, seed=1)
     with pytest.raises(UserError, match=r"made_by|model was 'tiny' and is 'other'"):
         training.run("mixed", LORA, made_by={"model": "other"})  # align was made with another model
+    shift, noise = ({"transfer": {"kind": f"a.{name}.{name}Settings", name: 1}} for name in ("shift", "noise"))
+    training.run("shifted", ALIGN, made_by=shift)
+    with pytest.raises(UserError, match=r"other settings: transfer was 'shift' and is 'noise'\. Choose"):
+        training.run("shifted", ALIGN, made_by=noise)
     packed_otherwise = DataSettings(row_length=64, rows_per_pack=7)
     training.run("mixed", ALIGN, data=packed_otherwise)  # which changes no loss
 
@@ -153,7 +158,7 @@ def test_what_cannot_be_trained_on_is_counted_and_named(training: Training) -> N
     lines = (training.folder / "rejects" / "align" / "rejects.jsonl").read_text().splitlines()
     rejects = [json.loads(line) for line in lines]
     assert metrics["align/rejected"] == len(rejects) > 0
-    assert metrics["align/samples"] + len(rejects) == len(training.dataset)
+    assert metrics["align/samples"] + metrics["align/held_out"] + len(rejects) == len(training.dataset)
     assert all("more than data.row_length=16" in reject["reason"] for reject in rejects)
     too_long = {caption.id for caption in training.dataset.captions() if len(caption.text.split()) + 3 > 16}
     assert {reject["id"] for reject in rejects} == too_long

@@ -148,7 +148,7 @@ def test_no_vectors_have_no_statistics():
 
 
 def test_missing_and_damaged_files_are_named(tmp_path: Path):
-    with pytest.raises(UserError, match=f"no statistics at {tmp_path / 'none'}"):
+    with pytest.raises(UserError, match=f"no statistics at {tmp_path / 'none'}: .* Name a folder of statistics"):
         Statistics.load(tmp_path / "none")
     Statistics.of("space", unit_vectors(10, 4)).save(tmp_path)
     (tmp_path / "statistics.json").write_text('{"space": "space"}')

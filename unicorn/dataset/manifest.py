@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
+from unicorn.config import KIND
 from unicorn.errors import UserError
 from unicorn.stamp import Stamp, damaged, read_sealed, write_sealed
 
@@ -138,6 +139,10 @@ def remedy(path: Path) -> str:
 def differences(before: Any, now: Any, key: str = "") -> list[str]:
     """The dotted keys at which two nested plain values differ, each with both values."""
     if isinstance(before, dict) and isinstance(now, dict):
+        kinds = [str(settings.get(KIND, "")) for settings in (before, now)]
+        if kinds[0] != kinds[1]:  # settings of two classes, which have no more to compare; their modules tell which
+            before, now = (kind.rpartition(".")[0].rpartition(".")[2] for kind in kinds)
+            return [f"{key} was {before!r} and is {now!r}"]
         return [
             line
             for name in sorted(before.keys() | now.keys())

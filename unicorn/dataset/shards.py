@@ -77,9 +77,12 @@ def iterate_instructions(path: Path) -> Iterator[Instruction]:
 
 
 def _iterate_parquet(path: Path) -> Iterator[dict[str, Any]]:
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(ROWS_PER_GROUP):
-            yield from batch.to_pylist()
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(ROWS_PER_GROUP):
+                yield from batch.to_pylist()
+    except OSError as error:  # told here, as whoever writes what is read would take it for an error of writing
+        raise UserError(f"cannot read {path}: {error}. Restore it from a copy, or make the dataset again.") from error
 
 
 def read_column(path: Path, column: str) -> pa.ChunkedArray:

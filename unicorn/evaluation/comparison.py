@@ -25,6 +25,8 @@ from unicorn.report.metrics import METRICS, read_metrics
 CONFIG = "config.yaml"
 SEED = "seed"
 TASK = "task"
+BENCHMARK = "benchmark"
+"""What a part is of where one evaluation has the accuracy of several tasks."""
 LOSSES = ("tune/validation/loss", "align/validation/loss")
 SCORES = ("accuracy", *LOSSES)
 """What is compared: the first of these that a run has."""
@@ -45,19 +47,23 @@ class Finished:
     metrics: dict[str, float]
 
     @classmethod
-    def read(cls, folder: Path, choices: Choices) -> Self:
-        """The run in `folder`; `choices` names settings classes as the command line does.
+    def read(cls, folder: Path, choices: Choices) -> list[Self]:
+        """The run in `folder`, once for each benchmark; `choices` names settings classes as the command line does.
 
         Raises UserError, naming the folder, if its files are damaged.
         """
         try:
             document = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(folder / CONFIG)))
             settings, metrics = flat_settings(document, choices), read_metrics(folder)
+            benchmarks = [task for task in settings.get(TASK, "").split(",") if f"{task}/accuracy" in metrics]
+            asked = {task: read_metrics(folder / task) for task in benchmarks}
         except (ValueError, AttributeError, YAMLError, OmegaConfBaseException) as error:
             raise UserError(
                 f"{folder} cannot be compared: its {CONFIG} or {METRICS} is damaged. Make it again, or move it away."
             ) from error
-        return cls(folder=folder, settings=settings, metrics=metrics)
+        if not asked:
+            return [cls(folder=folder, settings=settings, metrics=metrics)]
+        return [cls(folder=folder, settings=settings | {BENCHMARK: task}, metrics=asked[task]) for task in asked]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +96,8 @@ class Row:
     by_seed: dict[str, float]
     score: Interval
     blind: float | None
-    types: dict[str, float]
+    types: dict[str, dict[str, float]]
+    """By type of question and seed."""
     difference: Interval | None = None
     same_sign: bool | None = None
     ratio: float | None = None
@@ -110,7 +117,7 @@ def compare(folders: Iterable[Path], defaults: Settings, choices: Choices) -> Co
     The reference of a part is the row nearest to `defaults`. Raises UserError, naming the folder, if a run cannot be
     read, or if two are of one setting and one seed.
     """
-    finished = [Finished.read(folder, choices) for folder in sorted(folders) if is_finished(folder)]
+    finished = [run for folder in sorted(folders) if is_finished(folder) for run in Finished.read(folder, choices)]
     metric = next((score for score in SCORES if any(score in run.metrics for run in finished)), None)
     scored = [run for run in finished if metric in run.metrics]
     if metric is None or len(scored) < 2:
@@ -184,7 +191,7 @@ def _row(settings: Settings, runs: Sequence[Finished], metric: str) -> Row:
         by_seed=by_seed,
         score=Interval.of(list(by_seed.values())),
         blind=fmean(blind) if blind else None,
-        types={key: fmean(run.metrics[key] for run in runs if key in run.metrics) for key in types},
+        types={key: {run.settings[SEED]: run.metrics[key] for run in runs if key in run.metrics} for key in types},
     )
 
 

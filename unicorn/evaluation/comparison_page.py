@@ -1,9 +1,10 @@
-"""What a comparison of runs shows: on the terminal, and in comparison.json, .md, .html and .png."""
+"""What a comparison of runs shows: on the terminal, and as JSON, Markdown, HTML and PNG."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from math import nan
 from pathlib import Path
+from statistics import fmean
 
 import orjson
 from rich.table import Table
@@ -13,8 +14,6 @@ from unicorn.files import replacing
 from unicorn.report.figures import Bar, Figure, bar_chart
 from unicorn.report.html import DataTable, Report, Section
 from unicorn.report.table import Cell, markdown_table, numbers_table
-
-PAGE = "comparison.html"
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:
@@ -26,25 +25,29 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
     ]
 
 
-def save_comparison(comparison: Comparison, folder: Path) -> None:
-    """Write comparison.json, .md and .html, and a figure for each test, into `folder`."""
-    with replacing(folder / "comparison.json") as path:
+def save_comparison(comparison: Comparison, folder: Path, name: str) -> Path:
+    """Write `name` with .json, .md and .html into `folder`, and a figure for each test; returns the page's path."""
+    with replacing(folder / f"{name}.json") as path:
         path.write_bytes(orjson.dumps(asdict(comparison), option=orjson.OPT_INDENT_2))
-    with replacing(folder / "comparison.md") as path:
+    with replacing(folder / f"{name}.md") as path:
         titled = [(_title(comparison.metric, part), part) for part in comparison.parts]
         tables = [
             f"## {title}\n{markdown_table(*_columns_and_rows(comparison.metric, part))}" for title, part in titled
         ]
         path.write_text("\n".join(tables))
     sections = [_section(comparison.metric, part, number) for number, part in enumerate(comparison.parts)]
+    for old in folder.glob(f"{name}_*.png"):
+        old.unlink()
     for figure in (figure for section in sections for figure in section.figures):
-        with replacing(folder / f"{figure.name}.png") as path:
+        with replacing(folder / f"{name}_{figure.name}.png") as path:
             path.write_bytes(figure.png)
     subtitle = (
         f"{folder}: {comparison.metric}. Means over seeds with Student's 95% interval; differences are taken seed by "
         "seed, from the first row of each table."
     )
-    Report(title="Runs compared", subtitle=subtitle, sections=sections).write(folder / PAGE)
+    page = folder / f"{name}.html"
+    Report(title="Runs compared", subtitle=subtitle, sections=sections).write(page)
+    return page
 
 
 def _title(metric: str, part: Sequence[Row]) -> str:
@@ -83,7 +86,7 @@ def _section(metric: str, part: Sequence[Row], number: int) -> Section:
     tables = [DataTable(columns=columns, rows=rows)]
     if part[0].types:
         types = [key.removeprefix("accuracy/") for key in part[0].types]
-        by_type = [[row.types.get(f"accuracy/{name}", nan) for name in types] for row in part]
+        by_type = [[fmean(row.types.get(f"accuracy/{name}", {"": nan}).values()) for name in types] for row in part]
         names = [name.replace("_", " ") for name in types]
         tables.append(
             DataTable(
@@ -107,4 +110,4 @@ def _chart(part: Sequence[Row], labels: Sequence[str], number: int) -> Figure:
         for label, row in zip(labels, part, strict=True)
     ]
     caption = "Mean over seeds with Student's 95% interval."
-    return bar_chart(f"comparison_{number}", caption, bars, "accuracy")
+    return bar_chart(f"test_{number}", caption, bars, "accuracy")

@@ -50,6 +50,8 @@ class Run:
             (path / TRANSFER, "transfer"),
         ):
             if not needed.exists():
+                if runs := sorted(str(model.parent) for model in path.glob(f"*/{MODEL}")):
+                    raise UserError(f"{path} holds runs of a sweep. Name one of them: run={', run='.join(runs)}.")
                 raise UserError(f"no {what} at {needed}: run python train.py first, or name another run=.")
 
         from safetensors import SafetensorError

@@ -77,6 +77,7 @@ def run_stage(
     torch.manual_seed(seed)
     module = stage.prepare(model).train()
     if record.finished:
+        _log.info("%s: finished before, read back", stage.name)
         metrics = record.restore(module)
     else:
         batches = UnicornDataModule(
@@ -171,7 +172,8 @@ def _fit(trainer: Trainer, module: UnicornModule, data: UnicornDataModule, recor
     timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # pyright: ignore
     losses = {key: number for key, number in module.numbers.items() if key.endswith("loss")}
     metrics = losses | {
-        "samples": len(data.samples),
+        "samples": len(data.training),
+        "held_out": len(data.held_out),
         "rejected": data.samples.rejected,
         "steps": trainer.global_step,
         "seconds": timer.time_elapsed(),

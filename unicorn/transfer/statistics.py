@@ -162,7 +162,10 @@ class Statistics:
         try:
             description = read_sealed(folder / "statistics.json", remedy)
         except FileNotFoundError as error:
-            raise UserError(f"no statistics at {folder}: it holds no statistics.json. {remedy}") from error
+            raise UserError(
+                f"no statistics at {folder}: it holds no statistics.json. Name a folder of statistics, such as "
+                "embeddings/ of a dataset or image_statistics/ of an evaluation."
+            ) from error
         check_stamps(folder, description.pop("files"), remedy)
         tensors = load_file(folder / "statistics.safetensors")
         means = zip(description["domain_count"], tensors["domain_mean"], strict=True)
