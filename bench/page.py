@@ -32,8 +32,7 @@ Versions: {versions}.
   cache is warm. The numerical libraries have one thread.
 - Look-up: Unicorn resolves all ids once, in shuffled order, and fetches vectors in shuffled batches of 256; the figure
   is the sum of both, per vector. The published way looks up 256 items at a time. Either is the median of three passes.
-  What it costs to resolve again for every batch, or for one id, stands below it: one id alone, for which
-  Unicorn hashes all ids, is slower than a scan.
+  What it costs to resolve again for every batch, or for one id, stands below it.
 - What an H100 consumes is taken as {h100} samples a second.
 - Streaming: a shuffled epoch, 131,072 samples of it at most, through one worker process. Unicorn: packed rows, labels,
   positions and shifted vectors of {tokens:.0f} tokens a sample. Published: the same token ids, padded, and the look-up.

@@ -11,9 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
+from evaluate import evaluate
 from synthesize import synthesize
 from tests.conftest import BRIEF, SMALL, run_script
 from train import train
+from unicorn.config import load_config
+from unicorn.scenes.benchmark import SceneBenchmarkSettings
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,6 +42,15 @@ def test_an_evaluation_leaves_scores_predictions_and_a_report(small_evaluation: 
     page = (small_evaluation / "report.html").read_text()
     assert "<img" in page
     assert not re.search(r"""(src|href)=["']?https?:""", page)
+
+
+def test_an_analysis_is_recorded_with_the_pictures_it_is_of(small_run: Path, tmp_path: Path) -> None:
+    finished = run_script(
+        evaluate, f"run={small_run}", "task=geometry", "geometry.drawn=20", "pictures.count=30", f"out={tmp_path}"
+    )
+    assert finished.code == 0, finished.err
+    assert json.loads((tmp_path / "metrics.json").read_text())["pairs"] == 30
+    assert load_config(tmp_path / "config.yaml").pictures == SceneBenchmarkSettings(count=30)
 
 
 def test_the_captions_and_instructions_are_datasets_of_the_hub(small_dataset: Path) -> None:

@@ -1,5 +1,6 @@
 """The journal: what append returned from is there again, and nothing else."""
 
+import os
 import resource
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -52,6 +53,17 @@ def test_a_journal_cut_anywhere_brings_back_the_whole_lines(
     again = Journal(path)
     assert again.records == [*records[: content.count(b"\n")], {"next": 1}]
     again.close()
+
+
+def test_what_append_returns_from_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    journal = Journal(tmp_path / "journal.jsonl")
+    synced = list[int]()
+    monkeypatch.setattr("os.fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    for number in range(3):
+        journal.append([{"a": number}, {"b": number}])
+        assert synced[-1] == journal.path.stat().st_size
+    assert len(synced) == 3
+    journal.close()
 
 
 def test_a_corrupt_line_is_named(tmp_path: Path):

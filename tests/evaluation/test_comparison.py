@@ -10,6 +10,7 @@ from scipy import stats
 from unicorn.errors import UserError
 from unicorn.evaluation.comparison import Comparison, Interval, compare
 from unicorn.evaluation.comparison_page import comparison_tables, save_comparison
+from unicorn.report.figures import Bar, Figure, bar_chart
 
 CHOICES = {
     "a.NoneSettings": {"none": {}},
@@ -172,6 +173,24 @@ def test_an_evaluation_of_two_benchmarks_has_a_place_in_the_part_of_each(tmp_pat
         ("photographs", "shift"): 0.7,
         ("photographs", "none"): 0.1,
     }
+
+
+def test_bars_reach_from_end_to_end_of_the_interval(
+    runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = list[Bar]()
+
+    def record(name: str, caption: str, bars: list[Bar], axis: str) -> Figure:
+        drawn.extend(bars)
+        return bar_chart(name, caption, bars, axis)
+
+    monkeypatch.setattr("unicorn.evaluation.comparison_page.bar_chart", record)
+    save_comparison(compared(runs), tmp_path, "table")
+    assert [(bar.label, bar.references) for bar in drawn] == [
+        (name, {"blind": pytest.approx(0.25)}) for name in ("shift", "noise", "none")
+    ]
+    low, high = stats.t.interval(0.95, 2, 0.56, stats.sem([0.50, 0.58, 0.60]))
+    assert (drawn[2].low, drawn[2].value, drawn[2].high) == pytest.approx((low, 0.56, high))
 
 
 def test_settings_of_a_choice_count_where_they_vary(runs: list[Path], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The upper bound: a dataset whose vectors are those of pictures, one for every caption.
+"""Training with images, to compare with: a dataset whose vectors are those of pictures, one for every caption.
 
     python -m unicorn.scenes.paired dataset=data/scenes out=data/scenes-paired
 
@@ -29,7 +29,7 @@ _BATCH = 256
 
 
 def main(config: Config) -> None:
-    """Make a dataset of paired image vectors of the world, the upper bound of what text alone can reach."""
+    """Make a dataset of paired image vectors of the world: training with images, to compare text alone with."""
     source, out = Path(config.dataset), Path(config.out or f"{config.dataset}-paired")
     write_paired(source, out, config.encoder)
     show(facts_table("Paired pictures", {"captions of": source, "dataset": out, "statistics": out / "embeddings"}))
