@@ -1,7 +1,5 @@
 """A dataset in, a model out: embeddings -> transfer -> align the projector -> tune the model. No image, ever."""
 
-from pathlib import Path
-
 from unicorn import command
 from unicorn.config import Config, plain, save_config
 
@@ -21,7 +19,7 @@ def train(config: Config) -> None:
     from unicorn.report.table import facts_table, show
     from unicorn.training.run import is_finished, run_stage, save_model, writing
 
-    run = Path(config.run)
+    run = config.run_folder
     chosen = config.chosen_stages(STAGES)
     dataset = UnicornDataset.open(config.dataset)
     dataset.require_space(config.encoder.space)

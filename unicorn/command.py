@@ -149,7 +149,7 @@ def of_sweep(config: Config, overrides: Sequence[str]) -> Config:
         key = override.lstrip("+~").split("=")[0]
         if key not in _UNNAMED:
             (trained if _is_read_by_training(key) else evaluated).append(override.lstrip("+~"))
-    run = Path(config.run) / (_folder_name(trained) or "run")
+    run = config.run_folder / (_folder_name(trained) or "run")
     out = run / "evaluation" / _folder_name(evaluated)
     return replace(config, run=str(run), out=str(out))
 

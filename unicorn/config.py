@@ -29,7 +29,7 @@ class Config:
     seed: int
     name: str
     dataset: str
-    run: str
+    run: str | None
     out: str | None
     stages: list[str] | None
     image_statistics: str | None
@@ -47,6 +47,13 @@ class Config:
     evaluation: Any
     pictures: Any
     tasks: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def run_folder(self) -> Path:
+        """The run's folder. Raises UserError if there is none."""
+        if self.run is None:
+            raise UserError("run=null names no run. Set run= to its folder, or name= to what it is called.")
+        return Path(self.run)
 
     def chosen_stages(self, known: tuple[str, ...]) -> list[str]:
         """The stages to run, in the pipeline's order: all of `known`, or those that `stages` names."""

@@ -16,11 +16,13 @@ from unicorn.report.table import facts_table, numbers_table
 BASELINES = ("majority", "zero", "shuffled")
 
 
-def evaluation_report(run: Path, findings: Sequence[Findings], settings: Mapping[str, Any]) -> Report:
-    """One page over all tasks; `settings` is the run's configuration as nested plain values."""
+def evaluation_report(run: Path | None, findings: Sequence[Findings], settings: Mapping[str, Any]) -> Report:
+    """One page over all tasks; `settings` is the configuration as nested plain values."""
+    asked = "What the model sees", f"{run}: a model trained on text alone, asked about images it has never seen."
+    title, subtitle = asked if run else ("Embeddings, studied", "No model was asked.")
     return Report(
-        title="What the model sees",
-        subtitle=f"{run}: a model trained on text alone, asked about images it has never seen.",
+        title=title,
+        subtitle=subtitle,
         highlights=[highlight for found in findings for highlight in found.highlights],
         sections=[
             *(section for found in findings for section in found.sections),

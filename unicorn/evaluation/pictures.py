@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from unicorn.encoder.tower import ImageTower, TextTower
 from unicorn.errors import UserError
-from unicorn.evaluation.task import Pairs, Picture
+from unicorn.evaluation.task import Pairs, Picture, VectorChunk
 from unicorn.report.progress import track
 
 if TYPE_CHECKING:
@@ -54,6 +54,13 @@ def encode_pairs(pictures: Iterable[Picture], image_tower: ImageTower, text_towe
         text.append(text_tower.encode([picture.caption for picture in batch]).numpy())
         domains += [picture.domain for picture in batch]
     return Pairs(text=np.concatenate(text), image=np.concatenate(image), domains=domains)
+
+
+def encode_chunks(pictures: Iterable[Picture], tower: ImageTower) -> Iterator[VectorChunk]:
+    """Encode pictures in batches, each with their domains, and keep none."""
+    for batch in track(_batches(pictures), "pictures"):
+        vectors = tower.encode([picture.image for picture in batch]).numpy()
+        yield vectors, [picture.domain for picture in batch]
 
 
 def thumbnail(image: "Image") -> bytes:

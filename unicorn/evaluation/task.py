@@ -1,4 +1,4 @@
-"""The seam of the evaluation: benchmarks ask about images, analyses study embeddings; both have findings."""
+"""The seam of the evaluation: benchmarks ask about images, the others study embeddings; all have findings."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -98,10 +98,35 @@ class Analysis(Protocol):
         ...
 
 
+VectorChunk = tuple[Float[np.ndarray, "n d"], Sequence[str]]
+"""Raw unit vectors, and the domain of each."""
+
+
+@runtime_checkable
+class PictureStudy(Protocol):
+    """A study of pictures' vectors alone, however many they are."""
+
+    def observe(self, space: str, chunks: Iterable[VectorChunk]) -> "Findings":
+        """Numbers and figures of one pass over the vectors, which are of the encoder `space`."""
+        ...
+
+
+@runtime_checkable
+class FileStudy(Protocol):
+    """A study of vectors that lie in files: it needs no run, no tower and no pictures."""
+
+    def findings(self) -> "Findings":
+        """Numbers and figures."""
+        ...
+
+
+Task = Benchmark | Analysis | PictureStudy | FileStudy
+
+
 class TaskSettings(Protocol):
     """What a file of conf/task/ names."""
 
-    def build(self) -> Benchmark | Analysis:
+    def build(self) -> Task:
         """The task."""
         ...
 
