@@ -12,7 +12,7 @@ from torch import Tensor
 from unicorn.evaluation.scoring import accuracy_by_type, matches
 from unicorn.evaluation.task import Example, Picture
 from unicorn.transfer.statistics import Statistics
-from unicorn.transfer.transfer import ImageCentring, NoiseKey
+from unicorn.transfer.transfer import ImageCentring, ImageMean, NoiseKey
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 SPACE = "colours"
@@ -91,7 +91,7 @@ class Centred:
     def __init__(self) -> None:
         self.observed: list[Float[np.ndarray, "n d"]] = []
 
-    def observe(self, vectors: Float[np.ndarray, "n d"]) -> None:
+    def observe(self, vectors: Float[np.ndarray, "n d"], domains: Sequence[str] | None = None) -> None:
         self.observed.append(vectors)
 
     def transform(self, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
@@ -110,7 +110,7 @@ class CentringTransfer:
     def text(self, vectors: Float[np.ndarray, "n d"], domains: object, noise: NoiseKey) -> Float[np.ndarray, "n d"]:
         return self.change(vectors)
 
-    def image_centring(self, calibration: Statistics | None = None) -> ImageCentring:
+    def image_centring(self, mean: ImageMean | None = None) -> ImageCentring:
         return Centred()
 
     def save(self, folder: Path) -> None:

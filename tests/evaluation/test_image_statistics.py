@@ -22,7 +22,13 @@ COUNT = 150
 
 def test_pictures_without_a_run_have_the_statistics_of_their_vectors(tmp_path: Path, small_dataset: Path) -> None:
     finished = run_script(
-        evaluate, "run=null", "encoder=scenes", "task=statistics", f"pictures.count={COUNT}", f"out={tmp_path}"
+        evaluate,
+        "run=null",
+        "encoder=scenes",
+        "task=statistics",
+        f"pictures.count={COUNT}",
+        f"out={tmp_path}",
+        "statistics.covariance=true",
     )
     assert finished.code == 0, finished.err
     statistics = Statistics.load(tmp_path / "statistics" / "image_statistics")
@@ -34,6 +40,8 @@ def test_pictures_without_a_run_have_the_statistics_of_their_vectors(tmp_path: P
     assert (statistics.count, statistics.normalised) == (COUNT, True)
     np.testing.assert_allclose(statistics.mean, mean, atol=1e-6)
     assert statistics.trace == pytest.approx(((vectors - mean) ** 2).sum(axis=1).mean(), rel=1e-4)
+    assert statistics.covariance is not None
+    np.testing.assert_allclose(statistics.covariance, np.cov(vectors.T, bias=True), atol=1e-7)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["mean_norm"] == pytest.approx(np.linalg.norm(mean), rel=1e-5)
     domains = np.array([picture.domain for picture in pictures])

@@ -49,6 +49,30 @@ def test_without_centring_images_stay_as_they_are(transfer: Transfer) -> None:
     assert centred(EvaluationSettings(centring=Centring.none), transfer).tobytes() == IMAGES.tobytes()
 
 
-def test_a_calibration_that_is_chosen_and_not_named_is_asked_for(transfer: Transfer) -> None:
-    with pytest.raises(UserError, match=r"centring=calibration needs .* set image_statistics="):
-        EvaluationSettings(centring=Centring.calibration).image_centring(transfer)
+def test_a_running_mean_starts_from_the_calibration_s(transfer: Transfer, tmp_path: Path) -> None:
+    calibration = Statistics.of("space", CALIBRATION)
+    calibration.save(tmp_path)
+    chosen = EvaluationSettings(centring=Centring.running, calibration=str(tmp_path), forgetting=0.5)
+    first = 0.5 * calibration.mean + 0.5 * IMAGES[0]
+    np.testing.assert_allclose(centred(chosen, transfer)[0], less(first)[0], atol=1e-6)
+
+
+def test_the_nearest_domain_s_mean_is_used_where_it_is_chosen(transfer: Transfer, tmp_path: Path) -> None:
+    Statistics.of("space", IMAGES, ["day"] * len(IMAGES)).save(tmp_path)
+    chosen = EvaluationSettings(centring=Centring.domain, calibration=str(tmp_path))
+    np.testing.assert_allclose(centred(chosen, transfer), less(IMAGES.mean(axis=0)), atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0.0, -0.1, 1.1])
+def test_a_rate_that_forgets_nothing_or_more_than_all_is_refused(rate: float) -> None:
+    with pytest.raises(UserError, match=r"evaluation\.forgetting=.*: must lie above 0, and at 1 at most"):
+        EvaluationSettings(forgetting=rate)
+
+
+@pytest.mark.parametrize("centring", [Centring.calibration, Centring.running, Centring.domain])
+def test_a_calibration_that_is_chosen_and_not_named_is_asked_for(centring: Centring, transfer: Transfer) -> None:
+    with pytest.raises(
+        UserError,
+        match=rf"evaluation\.centring={centring} needs .* of them, as an evaluation leaves in image_statistics/",
+    ):
+        EvaluationSettings(centring=centring).image_centring(transfer)

@@ -49,7 +49,7 @@ def test_any_split_merges_to_the_whole(seed: int, count: int, cuts: list[int], o
     vectors = (generator.standard_normal((count, 5)) + offset).astype(np.float32)
     domains = generator.choice(DOMAINS, count).tolist()
     edges = sorted({0, count, *(cut for cut in cuts if cut < count)})
-    parts = [Statistics.of("space", vectors[start:stop], domains[start:stop]) for start, stop in pairwise(edges)]
+    parts = [Statistics.of("space", vectors[start:stop], domains[start:stop], True) for start, stop in pairwise(edges)]
     if backwards:  # merging from the other end: associativity and order
         merged = parts.pop()
         while parts:
@@ -64,6 +64,9 @@ def test_any_split_merges_to_the_whole(seed: int, count: int, cuts: list[int], o
     assert merged.normalised == bool((np.abs(np.linalg.norm(exact, axis=1) - 1) < 1e-2).all())
     np.testing.assert_allclose(merged.mean, exact.mean(axis=0), rtol=1e-6, atol=1e-6)
     assert merged.trace == pytest.approx(exact.var(axis=0).sum(), rel=1e-5, abs=1e-6 * (1 + offset) ** 2)
+    assert merged.covariance is not None
+    np.testing.assert_allclose(merged.covariance, np.cov(exact.T, bias=True), rtol=1e-5, atol=1e-6)
+    assert np.trace(merged.covariance) == pytest.approx(merged.trace, rel=1e-5, abs=1e-6 * (1 + offset) ** 2)
     assert list(merged.domain_count) == sorted(set(domains))
     for domain, mean in merged.domain_mean.items():
         chosen = exact[np.array(domains) == domain]
@@ -84,9 +87,11 @@ def test_long_chunks_are_whole_and_in_order_whichever_thread_takes_them(precisio
     domains = np.random.default_rng(1).choice(DOMAINS, 9000).tolist()
     edges = [0, 2500, 2501, 6000, *range(6100, 9100, 100)]
     chunks = [(vectors[start:stop], domains[start:stop]) for start, stop in pairwise(edges)]
-    statistics = Statistics.from_chunks("space", chunks)
+    statistics = Statistics.from_chunks("space", chunks, covariance=True)
     exact = vectors.astype(np.float64)
     assert statistics.count == 9000
+    assert statistics.covariance is not None
+    np.testing.assert_allclose(statistics.covariance, np.cov(exact.T, bias=True), atol=1e-7)
     np.testing.assert_allclose(statistics.mean, exact.mean(axis=0), atol=1e-7)
     assert statistics.trace == pytest.approx(exact.var(axis=0).sum(), rel=1e-6)
     for domain in DOMAINS:
@@ -103,14 +108,24 @@ def test_a_far_row_of_half_precision_that_is_not_finite_is_named():
         Statistics.from_chunks("space", [(vectors[:5], None), (vectors, None)])
 
 
+def test_without_the_covariance_of_one_there_is_none_of_both():
+    vectors = unit_vectors(20, 6)
+    asked, other = Statistics.of("space", vectors, covariance=True), Statistics.of("space", vectors)
+    assert asked.merge(other).covariance is None
+    assert other.merge(asked).covariance is None
+
+
 @pytest.mark.parametrize("domains", [None, ["open"] * 20])
-def test_saved_statistics_come_back_exactly(tmp_path: Path, domains: list[str] | None):
-    statistics = Statistics.of("space", unit_vectors(20, 6), domains)
+@pytest.mark.parametrize("covariance", [False, True])
+def test_saved_statistics_come_back_exactly(tmp_path: Path, domains: list[str] | None, covariance: bool):
+    statistics = Statistics.of("space", unit_vectors(20, 6), domains, covariance)
     statistics.save(tmp_path / "statistics")
     loaded = Statistics.load(tmp_path / "statistics")
     assert (loaded.space, loaded.normalised, loaded.count) == ("space", True, 20)
     assert loaded.trace == statistics.trace
     assert loaded.mean.tobytes() == statistics.mean.tobytes()
+    assert (loaded.covariance is None) == (not covariance)
+    np.testing.assert_array_equal(loaded.covariance, statistics.covariance)
     assert loaded.domain_count == statistics.domain_count
     assert {name: mean.tolist() for name, mean in loaded.domain_mean.items()} == {
         name: mean.tolist() for name, mean in statistics.domain_mean.items()

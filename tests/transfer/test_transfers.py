@@ -12,8 +12,12 @@ from unicorn.errors import UserError
 from unicorn.stamp import write_sealed
 from unicorn.transfer import NoiseKey, Statistics, Transfer, TransferSettings, load_transfer
 from unicorn.transfer.c3 import C3Settings
+from unicorn.transfer.centring import CalibrationMean, DomainMeans, RunningMean
+from unicorn.transfer.close import CloseSettings
+from unicorn.transfer.domain_mean_shift import DomainMeanShiftSettings
 from unicorn.transfer.geometry import gaussian
 from unicorn.transfer.mean_shift import MeanShiftSettings
+from unicorn.transfer.mean_shift_noise import MeanShiftNoiseSettings
 from unicorn.transfer.none import NoTransferSettings
 from unicorn.transfer.realign import ReAlignSettings
 from unicorn.transfer.zero import ZeroSettings
@@ -31,6 +35,7 @@ def cone(seed: int, count: int, spread: float) -> np.ndarray:
 
 TEXT = cone(seed=1, count=40, spread=0.8)
 IMAGES = cone(seed=2, count=30, spread=0.3)
+DOMAINS = ["day", "night", "open", "day"] * 10
 
 
 def norm(x: list[float]) -> list[float]:
@@ -48,7 +53,7 @@ def trace(rows: np.ndarray) -> float:
 
 
 def fit(settings: TransferSettings) -> Transfer:
-    return settings.fit(Statistics.of("space", TEXT), [TEXT[:15], TEXT[15:]])
+    return settings.fit(Statistics.of("space", TEXT, DOMAINS), [TEXT[:15], TEXT[15:]])
 
 
 @pytest.fixture
@@ -57,14 +62,22 @@ def image_statistics(tmp_path: Path) -> str:
     return str(tmp_path / "images")
 
 
-@pytest.fixture(params=["none", "zero", "mean_shift", "mean_shift_unnormalised", "c3", "realign"])
+@pytest.fixture(
+    params=[
+        *("none", "zero", "mean_shift", "mean_shift_unnormalised", "domain_mean_shift"),
+        *("c3", "close", "mean_shift_noise", "realign"),
+    ]
+)
 def transfer(request: pytest.FixtureRequest, image_statistics: str) -> Transfer:
     settings: dict[str, TransferSettings] = {
         "none": NoTransferSettings(),
         "zero": ZeroSettings(),
         "mean_shift": MeanShiftSettings(),
         "mean_shift_unnormalised": MeanShiftSettings(normalise=False),
+        "domain_mean_shift": DomainMeanShiftSettings(),
         "c3": C3Settings(),
+        "close": CloseSettings(),
+        "mean_shift_noise": MeanShiftNoiseSettings(),
         "realign": ReAlignSettings(image_statistics=image_statistics),
     }
     return fit(settings[request.param])
@@ -108,6 +121,40 @@ def test_c3_without_noise_is_mean_shift():
     assert still.text(TEXT, None, KEY).tobytes() == shift.text(TEXT, None, KEY).tobytes()
 
 
+def test_close_is_the_formula():
+    noise = gaussian(KEY, DIMENSION)
+    expected = [
+        norm([float(x) + 0.08 * float(e) for x, e in zip(u, eps, strict=True)])
+        for u, eps in zip(TEXT, noise, strict=True)
+    ]
+    np.testing.assert_allclose(fit(CloseSettings()).text(TEXT, None, KEY), expected, atol=1e-6)
+    assert fit(CloseSettings()).image_centring().transform(IMAGES).tobytes() == IMAGES.tobytes()
+
+
+def test_mean_shift_noise_is_the_formula():
+    centre, noise = mean(TEXT), gaussian(KEY, DIMENSION)
+    shifted = [norm([float(x) - c for x, c in zip(u, centre, strict=True)]) for u in TEXT]
+    expected = [
+        norm([x + 0.04 * float(e) for x, e in zip(row, eps, strict=True)])
+        for row, eps in zip(shifted, noise, strict=True)
+    ]
+    np.testing.assert_allclose(fit(MeanShiftNoiseSettings()).text(TEXT, None, KEY), expected, atol=1e-6)
+
+
+def test_domain_mean_shift_is_mean_shift_within_each_domain():
+    shifted = fit(DomainMeanShiftSettings()).text(TEXT, DOMAINS, KEY)
+    for domain in set(DOMAINS):
+        rows = np.array([name == domain for name in DOMAINS])
+        alone = MeanShiftSettings().fit(Statistics.of("space", TEXT[rows]), [])
+        np.testing.assert_allclose(shifted[rows], alone.text(TEXT[rows], None, KEY), atol=1e-6)
+
+
+@pytest.mark.parametrize("domains", [["day", "dusk"], None])
+def test_a_domain_that_training_had_not_is_named(domains: list[str] | None):
+    with pytest.raises(UserError, match=r"domain_mean_shift has no mean of the domain '(dusk)?': no training caption"):
+        fit(DomainMeanShiftSettings()).text(TEXT[:2], domains, KEY)
+
+
 def test_realign_is_the_formula(image_statistics: str):
     text_mean, image_mean = mean(TEXT), mean(IMAGES)
     scale = sqrt(trace(IMAGES) / trace(TEXT))
@@ -129,12 +176,18 @@ def test_realign_brings_text_to_the_mean_and_trace_of_images(image_statistics: s
 
 
 @pytest.mark.parametrize(
-    "settings", [MeanShiftSettings(), MeanShiftSettings(normalise=False), C3Settings(variance=0.0)]
+    "settings",
+    [
+        MeanShiftSettings(),
+        MeanShiftSettings(normalise=False),
+        C3Settings(variance=0.0),
+        MeanShiftNoiseSettings(scale=0.0),
+    ],
 )
 def test_training_and_inference_do_the_same_to_the_same_vectors(settings: TransferSettings):
     transfer = fit(settings)
-    for calibration in (None, Statistics.of("space", TEXT)):
-        centring = transfer.image_centring(calibration)
+    for known in (None, CalibrationMean(Statistics.of("space", TEXT))):
+        centring = transfer.image_centring(known)
         centring.observe(TEXT)
         np.testing.assert_allclose(centring.transform(TEXT), transfer.text(TEXT, None, KEY), atol=1e-6)
 
@@ -152,10 +205,69 @@ def test_the_mean_observed_is_that_of_all_images_in_any_batches():
 
 
 def test_a_calibrated_mean_does_not_move():
-    centring = fit(MeanShiftSettings()).image_centring(Statistics.of("space", IMAGES))
+    centring = fit(MeanShiftSettings()).image_centring(CalibrationMean(Statistics.of("space", IMAGES)))
     before = centring.transform(IMAGES)
     centring.observe(TEXT)
     assert centring.transform(IMAGES).tobytes() == before.tobytes()
+
+
+def test_domain_means_do_on_images_what_domain_mean_shift_does_on_text():
+    # Domains so far apart that the nearest mean is a vector's own.
+    apart = TEXT + 10 * np.array([[name == "day", name == "night", *[0] * 10] for name in DOMAINS], np.float32)
+    apart /= np.linalg.norm(apart, axis=1, keepdims=True)
+    statistics = Statistics.of("space", apart, DOMAINS)
+    transfer = DomainMeanShiftSettings().fit(statistics, [])
+    centring = transfer.image_centring(DomainMeans(statistics))
+    np.testing.assert_allclose(centring.transform(apart), transfer.text(apart, DOMAINS, KEY), atol=1e-5)
+    assert centring.statistics() is statistics
+
+
+def test_a_picture_goes_to_the_domain_whose_mean_is_nearest():
+    statistics = Statistics.of("space", IMAGES, [DOMAINS[row % 3] for row in range(len(IMAGES))])
+    means = DomainMeans(statistics)
+    for vector, chosen in zip(TEXT, means.of(TEXT), strict=True):
+        nearest = min(statistics.domain_mean.values(), key=lambda mean: float(np.linalg.norm(vector - mean)))
+        np.testing.assert_array_equal(chosen, nearest)
+
+
+def test_domain_means_of_images_without_domains_are_refused():
+    with pytest.raises(UserError, match=r"centring=domain needs means by domain, and these image statistics have none"):
+        DomainMeans(Statistics.of("space", IMAGES))
+
+
+def test_what_is_observed_keeps_its_domains():
+    centring = fit(MeanShiftSettings()).image_centring()
+    centring.observe(IMAGES[:4], DOMAINS[:4])
+    statistics = centring.statistics()
+    assert statistics is not None
+    assert statistics.domain_count == {"day": 2, "night": 1, "open": 1}
+
+
+def test_a_running_mean_is_the_recursion_in_any_batches():
+    rate, start = 0.3, Statistics.of("space", TEXT)
+    estimate, expected = start.mean.copy(), list[np.ndarray]()
+    for vector in IMAGES.astype(np.float64):
+        estimate = (1 - rate) * estimate + rate * vector
+        expected.append(estimate)
+    for cuts in ([], [1, 7], [29]):
+        running = RunningMean(start, rate)
+        means = [running.of(batch) for batch in np.split(IMAGES, cuts)]
+        np.testing.assert_allclose(np.concatenate(means), expected, atol=1e-12)
+    assert running.statistics() is start
+
+
+def test_a_running_mean_converges_to_that_of_the_test_set_and_recovers_after_a_shift():
+    rate = 0.02
+    here, there = cone(seed=5, count=6000, spread=0.5), cone(seed=6, count=6000, spread=0.5)
+    running = RunningMean(Statistics.of("space", TEXT), rate)
+    for stream in (here, there):
+        errors = ((running.of(stream) - stream.mean(axis=0)) ** 2).sum(axis=1)
+        assert errors[0] > 10 * errors[1000:].mean()
+        assert errors[1000:].mean() == pytest.approx(rate / (2 - rate) * trace(stream), rel=0.2)
+    settled = fit(MeanShiftSettings())
+    sides = [settled.image_centring(mean) for mean in (running, CalibrationMean(Statistics.of("space", there)))]
+    similar = np.vecdot(*(side.transform(there) for side in sides))
+    assert similar.mean() > 0.98
 
 
 def test_one_picture_without_a_mean_is_refused_with_the_way_out():
@@ -169,7 +281,7 @@ def test_statistics_of_another_encoder_are_refused(tmp_path: Path):
     other = Statistics.of("other", IMAGES)
     other.save(tmp_path)
     with pytest.raises(UserError, match=r"other.*space"):
-        fit(MeanShiftSettings()).image_centring(other)
+        fit(MeanShiftSettings()).image_centring(CalibrationMean(other))
     with pytest.raises(UserError, match=r"other.*space"):
         fit(ReAlignSettings(image_statistics=str(tmp_path)))
 
@@ -181,7 +293,7 @@ def test_images_of_another_norm_are_refused():
 
 def test_realign_without_image_statistics_says_how_to_make_them():
     with pytest.raises(
-        UserError, match=r"transfer=realign needs statistics of images: set image_statistics= to a folder"
+        UserError, match=r"transfer=realign needs statistics of images: set image_statistics= to .* task=statistics"
     ):
         fit(ReAlignSettings())
 
@@ -191,8 +303,8 @@ def test_a_saved_transfer_does_the_same(transfer: Transfer, tmp_path: Path):
     loaded = load_transfer(tmp_path)
     assert type(loaded) is type(transfer)
     assert loaded.space == "space"
-    assert loaded.text(TEXT, None, KEY).tobytes() == transfer.text(TEXT, None, KEY).tobytes()
-    sides = [each.image_centring(Statistics.of("space", IMAGES)) for each in (loaded, transfer)]
+    assert loaded.text(TEXT, DOMAINS, KEY).tobytes() == transfer.text(TEXT, DOMAINS, KEY).tobytes()
+    sides = [each.image_centring(CalibrationMean(Statistics.of("space", IMAGES))) for each in (loaded, transfer)]
     assert sides[0].transform(IMAGES).tobytes() == sides[1].transform(IMAGES).tobytes()
 
 
@@ -203,7 +315,7 @@ def test_text_is_float32_from_float16_and_keeps_its_input(transfer: Transfer):
     assert out.dtype == np.float32
     assert out.shape == half.shape
     assert half.tobytes() == before.tobytes()
-    np.testing.assert_allclose(out, transfer.text(TEXT, None, KEY), atol=5e-3)
+    np.testing.assert_allclose(out, transfer.text(TEXT, ["open"] * len(half), KEY), atol=5e-3)
 
 
 def test_a_missing_or_damaged_transfer_is_named(transfer: Transfer, tmp_path: Path):

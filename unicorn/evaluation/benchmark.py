@@ -42,7 +42,7 @@ def run_benchmark(
     examples = benchmark.examples()
     shown = _spread_over_types(examples, samples, seed)
     pictures = encode_pictures(benchmark.pictures(), tower, show={example.picture for example in shown})
-    centring.observe(pictures.vectors)
+    centring.observe(pictures.vectors, pictures.domains)
     vectors = centring.transform(pictures.vectors)
     row = {picture: index for index, picture in enumerate(pictures.ids)}
     rows = np.array([row[example.picture] for example in examples])

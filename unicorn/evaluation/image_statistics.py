@@ -10,22 +10,30 @@ from unicorn.transfer.statistics import Statistics
 
 @dataclass(kw_only=True)
 class ImageStatisticsSettings:
-    """Nothing to set: which pictures is `pictures`, and in which space is the run's encoder, or `encoder`."""
+    """`covariance` keeps that of all pairs of dimensions, too: 13 MB for 1,280 of them.
+
+    Which pictures is said by `pictures`, and in which space by the run's encoder, or without a run by `encoder`.
+    """
+
+    covariance: bool = False
 
     def build(self) -> "ImageStatistics":
         """The study."""
-        return ImageStatistics()
+        return ImageStatistics(self)
 
 
 class ImageStatistics:
     """Count, mean, trace and means by domain of pictures' vectors, in one pass."""
+
+    def __init__(self, settings: ImageStatisticsSettings) -> None:
+        self._settings = settings
 
     def observe(self, space: str, chunks: Iterable[VectorChunk]) -> Findings:
         """`pictures`, `trace`, `mean_norm`, and of each domain its share and `gap/<domain>`, |mean - its mean|.
 
         Raises UserError if there is no picture, or a vector is not finite.
         """
-        statistics = Statistics.from_chunks(space, chunks)
+        statistics = Statistics.from_chunks(space, chunks, covariance=self._settings.covariance)
         metrics = {
             "pictures": float(statistics.count),
             "trace": statistics.trace,

@@ -23,9 +23,10 @@ _THUMBNAIL = 256  # pixels
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedPictures:
-    """Ids and raw unit vectors, row by row, and thumbnails (PNG) of the pictures to be shown."""
+    """Ids, domains and raw unit vectors, row by row, and thumbnails (PNG) of the pictures to be shown."""
 
     ids: Sequence[str]
+    domains: Sequence[str]
     vectors: Float[np.ndarray, "n d"]
     thumbnails: dict[str, bytes]
 
@@ -33,13 +34,15 @@ class EncodedPictures:
 def encode_pictures(pictures: Iterable[Picture], tower: ImageTower, show: Collection[str] = ()) -> EncodedPictures:
     """Encode pictures in batches, keeping thumbnails of those whose ids are in `show`."""
     ids: list[str] = []
+    domains: list[str] = []
     vectors: list[Float[np.ndarray, "n d"]] = []
     thumbnails: dict[str, bytes] = {}
     for batch in track(_batches(pictures), "pictures"):
         ids += [picture.id for picture in batch]
+        domains += [picture.domain for picture in batch]
         vectors.append(tower.encode([picture.image for picture in batch]).numpy())
         thumbnails |= {picture.id: thumbnail(picture.image) for picture in batch if picture.id in show}
-    return EncodedPictures(ids=ids, vectors=np.concatenate(vectors), thumbnails=thumbnails)
+    return EncodedPictures(ids=ids, domains=domains, vectors=np.concatenate(vectors), thumbnails=thumbnails)
 
 
 def encode_pairs(pictures: Iterable[Picture], image_tower: ImageTower, text_tower: TextTower) -> Pairs:

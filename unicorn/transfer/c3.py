@@ -11,7 +11,7 @@ from unicorn.transfer.centring import MeanCentring
 from unicorn.transfer.fitted import FittedTransfer
 from unicorn.transfer.geometry import centred, gaussian, unit
 from unicorn.transfer.statistics import Statistics
-from unicorn.transfer.transfer import ImageCentring, NoiseKey
+from unicorn.transfer.transfer import ImageCentring, ImageMean, NoiseKey
 
 
 @dataclass(kw_only=True)
@@ -44,6 +44,6 @@ class C3(FittedTransfer):
         shifted = centred(vectors, self.text_mean)
         return unit(shifted + sqrt(self.variance) * gaussian(noise, shifted.shape[1]))
 
-    def image_centring(self, calibration: Statistics | None = None) -> ImageCentring:
+    def image_centring(self, mean: ImageMean | None = None) -> ImageCentring:
         """n(v - mean(V)), without noise."""
-        return MeanCentring(self.space, self.normalised, calibration)
+        return MeanCentring(self.space, self.normalised, mean)

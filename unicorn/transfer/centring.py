@@ -1,4 +1,6 @@
-"""The image sides of the transfers."""
+"""The image sides of the transfers: what is done to real image vectors, and which mean is subtracted from them."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -6,12 +8,13 @@ from jaxtyping import Float, Float32
 from unicorn.errors import UserError
 from unicorn.transfer.geometry import centred, unit
 from unicorn.transfer.statistics import Statistics
+from unicorn.transfer.transfer import ImageMean
 
 
 class NoCentring:
     """Images go to the projector as they are."""
 
-    def observe(self, vectors: Float[np.ndarray, "n d"]) -> None:
+    def observe(self, vectors: Float[np.ndarray, "n d"], domains: Sequence[str] | None = None) -> None:
         """Nothing is learned from images."""
 
     def transform(self, vectors: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
@@ -24,43 +27,117 @@ class NoCentring:
 
 
 class MeanCentring:
-    """n(v - mean(V)), with the mean of a calibration set or, without one, of all images observed so far.
+    """n(v - mean(V)), whichever mean it is. Without `normalise`, n(x) = x."""
 
-    Without `normalise`, n(x) = x.
-    """
+    def __init__(self, space: str, normalised: bool, mean: ImageMean | None, *, normalise: bool = True) -> None:
+        """Without a mean it is that of the images observed.
 
-    def __init__(self, space: str, normalised: bool, calibration: Statistics | None, *, normalise: bool = True) -> None:
-        """Raises UserError if the calibration is not of the space and normalisation of the text vectors."""
-        if calibration is not None:
-            calibration.require(space, normalised)
+        Raises UserError if the mean is not of the space and normalisation of the text vectors.
+        """
         self._space = space
         self._normalised = normalised
         self._normalise = normalise
-        self._calibrated = calibration is not None
-        self._images = calibration
+        self._mean = mean or ObservedMean()
+        if known := self._mean.statistics():
+            known.require(space, normalised)
 
-    def observe(self, vectors: Float[np.ndarray, "n d"]) -> None:
-        """Let the images move the mean, unless it is a calibration set's.
+    def observe(self, vectors: Float[np.ndarray, "n d"], domains: Sequence[str] | None = None) -> None:
+        """Show images to the mean.
 
         Raises UserError if a vector is not finite, or not normalised where the text vectors are.
         """
-        if self._calibrated:
-            return
-        seen = Statistics.of(self._space, vectors)
-        images = self._images.merge(seen) if self._images else seen
-        images.require(self._space, self._normalised)
-        self._images = images
+        seen = Statistics.of(self._space, vectors, domains)
+        seen.require(self._space, self._normalised)
+        self._mean.observe(seen)
 
     def transform(self, vectors: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
         """The vectors, centred, and of unit norm where asked for. Raises UserError if there is no mean to subtract."""
-        if self._images is None:
+        shifted = centred(vectors, self._mean.of(vectors))
+        return unit(shifted) if self._normalise else shifted
+
+    def statistics(self) -> Statistics | None:
+        """The statistics on which the mean rests; None before the first image."""
+        return self._mean.statistics()
+
+
+class ObservedMean:
+    """The mean of all images under test, which are gone through before the first is asked about; arXiv 2503.22655."""
+
+    def __init__(self) -> None:
+        self._seen: Statistics | None = None
+
+    def observe(self, seen: Statistics) -> None:
+        """They are part of the mean."""
+        self._seen = self._seen.merge(seen) if self._seen else seen
+
+    def of(self, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "1 d"]:
+        """One mean for all."""
+        if self._seen is None:
             raise UserError(
                 "this model subtracts the mean of image vectors, and none is known. Calibrate it: "
                 "`python evaluate.py run=...` on a set of images saves their mean in the run."
             )
-        shifted = centred(vectors, self._images.mean)
-        return unit(shifted) if self._normalise else shifted
+        return self._seen.mean[np.newaxis]
 
     def statistics(self) -> Statistics | None:
-        """The statistics whose mean is subtracted; None before the first image."""
-        return self._images
+        """Those of the images observed."""
+        return self._seen
+
+
+class CalibrationMean:
+    """The mean of a calibration set, so that one picture can be asked about."""
+
+    def __init__(self, calibration: Statistics) -> None:
+        self._calibration = calibration
+
+    def observe(self, seen: Statistics) -> None:
+        """The images under test do not move it."""
+
+    def of(self, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "#n d"]:
+        """One mean for all."""
+        return self._calibration.mean[np.newaxis]
+
+    def statistics(self) -> Statistics:
+        """Those of the calibration set."""
+        return self._calibration
+
+
+class RunningMean(CalibrationMean):
+    """An estimate that starts from a calibration set's mean and follows the stream: m <- (1 - r) m + r v.
+
+    The `forgetting` rate r is the weight of the newest picture; after ln 2 / r more it weighs half. On a stream that
+    does not change the estimate wavers about its mean with the variance r / (2 - r) of one picture (Roberts, 1959).
+    """
+
+    def __init__(self, calibration: Statistics, forgetting: float) -> None:
+        super().__init__(calibration)
+        self._forgetting = forgetting
+        self._mean = calibration.mean
+
+    def of(self, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+        """The estimate as it is when each picture, in their order, has become part of it."""
+        means = np.empty(vectors.shape)
+        for vector, mean in zip(vectors, means, strict=True):
+            mean[:] = self._mean + self._forgetting * (vector - self._mean)
+            self._mean = mean
+        return means
+
+
+class DomainMeans(CalibrationMean):
+    """Of the domains of a calibration set, the mean that is nearest to each picture."""
+
+    def __init__(self, calibration: Statistics) -> None:
+        """Raises UserError if the calibration set came without domains."""
+        super().__init__(calibration)
+        if not calibration.domain_mean:
+            raise UserError(
+                "evaluation.centring=domain needs means by domain, and these image statistics have none. Make them "
+                "from pictures with domains: `python evaluate.py task=statistics`."
+            )
+        self._means = np.array([*calibration.domain_mean.values()])
+
+    def of(self, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+        """The nearest mean of each, by Euclid."""
+        # |v - m|^2 less |v|^2, which is the same for every mean.
+        distances = np.vecdot(self._means, self._means) - 2 * vectors.astype(np.float64) @ self._means.T
+        return self._means[distances.argmin(axis=1)]

@@ -12,8 +12,11 @@ def unit(vectors: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
     return vectors / np.maximum(norms, np.finfo(np.float32).tiny)
 
 
-def centred(vectors: Float[np.ndarray, "n d"], mean: Float[np.ndarray, " d"]) -> Float32[np.ndarray, "n d"]:
-    """The vectors less the mean, in float32: one arithmetic for text in training and images at inference."""
+def centred(vectors: Float[np.ndarray, "n d"], mean: Float[np.ndarray, "... d"]) -> Float32[np.ndarray, "n d"]:
+    """The vectors less the mean, one for all or one for each, in float32.
+
+    It is one arithmetic for text in training and images at inference.
+    """
     return vectors.astype(np.float32, copy=False) - mean.astype(np.float32, copy=False)
 
 

@@ -10,7 +10,7 @@ from unicorn.transfer.centring import MeanCentring
 from unicorn.transfer.fitted import FittedTransfer
 from unicorn.transfer.geometry import centred, unit
 from unicorn.transfer.statistics import Statistics
-from unicorn.transfer.transfer import ImageCentring, NoiseKey
+from unicorn.transfer.transfer import ImageCentring, ImageMean, NoiseKey
 
 
 @dataclass(kw_only=True)
@@ -43,6 +43,6 @@ class MeanShift(FittedTransfer):
         shifted = centred(vectors, self.text_mean)
         return unit(shifted) if self.normalise else shifted
 
-    def image_centring(self, calibration: Statistics | None = None) -> ImageCentring:
+    def image_centring(self, mean: ImageMean | None = None) -> ImageCentring:
         """n(v - mean(V))."""
-        return MeanCentring(self.space, self.normalised, calibration, normalise=self.normalise)
+        return MeanCentring(self.space, self.normalised, mean, normalise=self.normalise)

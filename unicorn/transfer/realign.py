@@ -13,7 +13,7 @@ from unicorn.transfer.centring import NoCentring
 from unicorn.transfer.fitted import FittedTransfer
 from unicorn.transfer.geometry import centred, unit
 from unicorn.transfer.statistics import Statistics
-from unicorn.transfer.transfer import ImageCentring, NoiseKey
+from unicorn.transfer.transfer import ImageCentring, ImageMean, NoiseKey
 
 
 @dataclass(kw_only=True)
@@ -29,8 +29,8 @@ class ReAlignSettings:
         """
         if self.image_statistics is None:
             raise UserError(
-                "transfer=realign needs statistics of images: set image_statistics= to a folder of them, as an "
-                "evaluation of a mean_shift or c3 run leaves in image_statistics/."
+                "transfer=realign needs statistics of images: set image_statistics= to a folder of them. "
+                "`python evaluate.py run=null task=statistics encoder=... out=...` makes them."
             )
         images = Statistics.load(Path(self.image_statistics))
         images.require(statistics.space, statistics.normalised)
@@ -76,6 +76,6 @@ class ReAlign(FittedTransfer):
         anchored = anchor(vectors, self.text_mean, self.image_mean, self.scale)
         return unit(centred(anchored, self.anchored_mean) + self.image_mean)
 
-    def image_centring(self, calibration: Statistics | None = None) -> ImageCentring:
+    def image_centring(self, mean: ImageMean | None = None) -> ImageCentring:
         """Images stay as they are."""
         return NoCentring()

@@ -1,4 +1,4 @@
-"""Mean, trace and per-domain means of a set of vectors, gathered in one pass and mergeable."""
+"""Mean, trace, covariance and per-domain means of a set of vectors, gathered in one pass and mergeable."""
 
 import os
 from collections import deque
@@ -38,8 +38,9 @@ THREADS = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity"
 class Statistics:
     """Moments of `count` vectors of one embedding space; `normalised` says whether all had unit norm.
 
-    `trace` is the mean squared distance to the mean, which is the trace of the covariance. The dictionaries
-    are keyed by domain, in sorted order, and empty where the vectors came without domains.
+    `trace` is the mean squared distance to the mean, which is the trace of the covariance; the covariance itself, that
+    of the population, is there where it was asked for. The dictionaries are keyed by domain, in sorted order, and empty
+    where the vectors came without domains.
     """
 
     space: str
@@ -49,9 +50,16 @@ class Statistics:
     trace: float
     domain_count: dict[str, int]
     domain_mean: dict[str, Float64[np.ndarray, " d"]]
+    covariance: Float64[np.ndarray, "d d"] | None = None
 
     @classmethod
-    def of(cls, space: str, vectors: Float[np.ndarray, "n d"], domains: Sequence[str] | None = None) -> Self:
+    def of(
+        cls,
+        space: str,
+        vectors: Float[np.ndarray, "n d"],
+        domains: Sequence[str] | None = None,
+        covariance: bool = False,
+    ) -> Self:
         """The statistics of one non-empty chunk; float32 within a few rows, float64 across.
 
         Raises UserError if a vector is not finite.
@@ -60,6 +68,7 @@ class Statistics:
         total = np.zeros(vectors.shape[1])
         domain_total = {name: np.zeros_like(total) for name in sorted(set(domains or ()))}
         square, normalised = 0.0, True
+        products = _Products(len(total)) if covariance else None
         starts = range(0, len(vectors), ROWS_AT_ONCE)
         for start, few in zip(starts, widened_blocks(vectors, ROWS_AT_ONCE), strict=True):
             squared_norms = np.vecdot(few, few)
@@ -70,6 +79,8 @@ class Statistics:
                 )
             total += _sum(few)
             square += float(squared_norms.sum(dtype=np.float64))
+            if products is not None:
+                products.add(few)
             normalised &= bool((np.abs(np.sqrt(squared_norms) - 1) < UNIT_NORM_TOLERANCE).all())
             for name, of_domain in domain_total.items():
                 of_domain += _sum(few[labels[start : start + ROWS_AT_ONCE] == name])
@@ -83,24 +94,30 @@ class Statistics:
             trace=max(0.0, square / len(vectors) - float(mean @ mean)),
             domain_count=domain_count,
             domain_mean={name: domain_total[name] / rows for name, rows in domain_count.items()},
+            covariance=products and products.covariance(mean, len(vectors)),
         )
 
     @classmethod
-    def from_chunks(cls, space: str, chunks: Iterable[tuple[Float[np.ndarray, "n d"], Sequence[str] | None]]) -> Self:
+    def from_chunks(
+        cls,
+        space: str,
+        chunks: Iterable[tuple[Float[np.ndarray, "n d"], Sequence[str] | None]],
+        covariance: bool = False,
+    ) -> Self:
         """The statistics of non-empty chunks, each with its rows' domains; a core takes one at a time.
 
         Raises UserError if there is no chunk, or a vector is not finite.
         """
         total: Self | None = None
         with ThreadPoolExecutor(THREADS) as pool:
-            for part in _in_order(pool, partial(cls.of, space), chunks):
+            for part in _in_order(pool, partial(cls.of, space, covariance=covariance), chunks):
                 total = total.merge(part) if total else part
         if total is None:
             raise UserError(f"there are no vectors of {space} to take the mean of.")
         return total
 
     def merge(self, other: Self) -> Self:
-        """The statistics of both sets together (Chan, Golub & LeVeque, 1979).
+        """The statistics of both sets together (Chan, Golub & LeVeque, 1979); the covariance, if both have it.
 
         Raises UserError if the two are of different spaces.
         """
@@ -108,6 +125,10 @@ class Statistics:
         count = self.count + other.count
         share = other.count / count
         gap = other.mean - self.mean
+        covariance = None
+        if self.covariance is not None and other.covariance is not None:
+            covariance = (1 - share) * self.covariance + share * other.covariance
+            covariance += share * (1 - share) * np.outer(gap, gap)
         domain_count = {
             domain: self.domain_count.get(domain, 0) + other.domain_count.get(domain, 0)
             for domain in sorted(self.domain_count | other.domain_count)
@@ -123,6 +144,7 @@ class Statistics:
                 domain: (self._domain_sum(domain) + other._domain_sum(domain)) / total
                 for domain, total in domain_count.items()
             },
+            covariance=covariance,
         )
 
     def _domain_sum(self, domain: str) -> Float64[np.ndarray, " d"]:
@@ -139,11 +161,13 @@ class Statistics:
             )
 
     def save(self, folder: Path) -> None:
-        """Write `statistics.safetensors` (the means) and `statistics.json` (the rest, sealed) into `folder`."""
+        """Write `statistics.safetensors` (the arrays) and `statistics.json` (the rest, sealed) into `folder`."""
         tensors = {
             "mean": self.mean,
             "domain_mean": np.array([*self.domain_mean.values()]).reshape(-1, len(self.mean)),
         }
+        if self.covariance is not None:
+            tensors["covariance"] = self.covariance
         description = {
             "space": self.space,
             "normalised": self.normalised,
@@ -169,7 +193,24 @@ class Statistics:
         check_stamps(folder, description.pop("files"), remedy)
         tensors = load_file(folder / "statistics.safetensors")
         means = zip(description["domain_count"], tensors["domain_mean"], strict=True)
-        return cls(**description, mean=tensors["mean"], domain_mean=dict(means))
+        return cls(**description, mean=tensors["mean"], domain_mean=dict(means), covariance=tensors.get("covariance"))
+
+
+class _Products:
+    """Sums of products of two dimensions, about a vector near the mean: about 0 they would lose digits."""
+
+    def __init__(self, dimension: int) -> None:
+        self._pivot: Float32[np.ndarray, " d"] | None = None
+        self._sums = np.zeros((dimension, dimension))
+
+    def add(self, few: Float32[np.ndarray, "n d"]) -> None:
+        self._pivot = few.mean(axis=0) if self._pivot is None else self._pivot
+        apart = few - self._pivot
+        self._sums += apart.T @ apart
+
+    def covariance(self, mean: Float64[np.ndarray, " d"], count: int) -> Float64[np.ndarray, "d d"]:
+        gap = mean - self._pivot
+        return self._sums / count - np.outer(gap, gap)
 
 
 def _sum(vectors: Float32[np.ndarray, "n d"]) -> Float64[np.ndarray, " d"]:

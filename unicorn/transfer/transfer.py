@@ -1,6 +1,6 @@
 """The seam of the transfers: both sides of the shift in one object, so that training and inference agree."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,16 +23,35 @@ class NoiseKey:
 class ImageCentring(Protocol):
     """What is done to real image vectors at inference. It may learn from the images it meets."""
 
-    def observe(self, vectors: Float[np.ndarray, "n d"]) -> None:
-        """Take note of unit-norm image vectors, before any of them is transformed."""
+    def observe(self, vectors: Float[np.ndarray, "n d"], domains: Sequence[str] | None = None) -> None:
+        """Take note of unit-norm image vectors, and of their domains, before any of them is transformed."""
         ...
 
     def transform(self, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
-        """Image vectors as the projector expects them. Raises UserError if it needs a mean and has none."""
+        """Image vectors, in the order they come, as the projector expects them.
+
+        Raises UserError if it needs a mean and has none.
+        """
         ...
 
     def statistics(self) -> Statistics | None:
         """The image statistics in use, to be saved with what they were used for; none if none are used."""
+        ...
+
+
+class ImageMean(Protocol):
+    """Where the mean comes from that is subtracted from image vectors."""
+
+    def observe(self, seen: Statistics) -> None:
+        """Take note of the images under test, before any of them is asked for."""
+        ...
+
+    def of(self, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "#n d"]:
+        """What is to be subtracted from each of the vectors, or from all. Raises UserError if it is not known."""
+        ...
+
+    def statistics(self) -> Statistics | None:
+        """The image statistics that it rests on; None before the first image."""
         ...
 
 
@@ -50,8 +69,8 @@ class Transfer(Protocol):
         """Synthetic image vectors (float32) of raw unit-norm text vectors."""
         ...
 
-    def image_centring(self, calibration: Statistics | None = None) -> ImageCentring:
-        """The image side: centred on `calibration` if given, else on the images it will observe."""
+    def image_centring(self, mean: ImageMean | None = None) -> ImageCentring:
+        """The image side. Where it subtracts a mean it is this one, or that of the images it will observe."""
         ...
 
     def save(self, folder: Path) -> None:

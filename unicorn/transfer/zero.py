@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32
 from unicorn.transfer.centring import NoCentring
 from unicorn.transfer.fitted import FittedTransfer
 from unicorn.transfer.statistics import Statistics
-from unicorn.transfer.transfer import ImageCentring, NoiseKey
+from unicorn.transfer.transfer import ImageCentring, ImageMean, NoiseKey
 
 
 @dataclass(kw_only=True)
@@ -31,7 +31,7 @@ class Zero(FittedTransfer):
         """Zeros."""
         return np.zeros(vectors.shape, np.float32)
 
-    def image_centring(self, calibration: Statistics | None = None) -> ImageCentring:
+    def image_centring(self, mean: ImageMean | None = None) -> ImageCentring:
         """Images become zeros, too."""
         return ZeroCentring()
 
