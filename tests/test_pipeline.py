@@ -49,7 +49,7 @@ def test_an_analysis_is_recorded_with_the_pictures_it_is_of(small_run: Path, tmp
         evaluate, f"run={small_run}", "task=geometry", "geometry.drawn=20", "pictures.count=30", f"out={tmp_path}"
     )
     assert finished.code == 0, finished.err
-    assert json.loads((tmp_path / "metrics.json").read_text())["pairs"] == 30
+    assert json.loads((tmp_path / "metrics.json").read_text())["images"] == 30
     assert load_config(tmp_path / "config.yaml").pictures == SceneBenchmarkSettings(count=30)
 
 

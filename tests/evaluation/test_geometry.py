@@ -1,36 +1,131 @@
-"""The geometry of the gap, against brute force."""
+"""The geometry of the gap, against brute force in float64 and against clouds whose shape is known."""
+
+import json
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from jaxtyping import Float
+from safetensors.numpy import save_file
 
+from evaluate import evaluate
+from tests.conftest import run_script
 from tests.evaluation.stand_ins import CentringTransfer, ColourBenchmark, ColourTower, WordTower
 from unicorn.errors import UserError
-from unicorn.evaluation.geometry import GeometrySettings, gap_norm, paired_cosine, separability
+from unicorn.evaluation.geometry import GeometrySettings
+from unicorn.evaluation.geometry.moments import (
+    anisotropy,
+    domain_gaps,
+    effective_dimension,
+    eigen,
+    energy_ratio,
+    gap_norm,
+    log_spectrum_correlation,
+    subspace_overlap,
+)
+from unicorn.evaluation.geometry.paired import measure_pairs, paired_cosine, recall
+from unicorn.evaluation.geometry.sampled import cluster, cluster_agreement, cluster_transfer, separability
+from unicorn.evaluation.geometry.views import View, gap_moments, moments
 from unicorn.evaluation.pictures import encode_pairs
-from unicorn.evaluation.task import Analysis, Pairs, Picture
+from unicorn.evaluation.task import Analysis, Findings, Pairs, Picture
+from unicorn.transfer.mean_shift import MeanShiftSettings
+
+DOMAINS = ["day", "night"]
+
+
+def unit(vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def make_pairs(count: int, dimension: int = 6, noise: float = 0.3, seed: int = 0) -> Pairs:
+    """Pairs whose pictures lie one constant step, and some noise, from their captions."""
+    rng = np.random.default_rng(seed)
+    text = unit(rng.normal(size=(count, dimension)) + 0.5)
+    step = np.eye(dimension)[0] * 3
+    image = unit(text + step + noise * rng.normal(size=(count, dimension)))
+    return Pairs(text=text, image=image, domains=[DOMAINS[row % 2] for row in range(count)])
 
 
 @pytest.fixture(scope="module")
 def pairs() -> Pairs:
-    """Forty pairs whose pictures lie one constant step from their captions."""
-    rng = np.random.default_rng(0)
-    text = _unit(rng.normal(size=(40, 6)))
-    image = _unit(text + np.array([3, 0, 0, 0, 0, 0]) + 0.1 * rng.normal(size=(40, 6)))
-    return Pairs(text=text, image=image, domains=["open"] * 40)
+    return make_pairs(40)
 
 
-def _unit(vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+def raw(pairs: Pairs) -> View:
+    return View(name="none", pairs=pairs, seed=0)
 
 
-def test_gap_and_cosine_agree_with_loops(pairs: Pairs) -> None:
-    gap = [float(np.mean(pairs.image[:, column]) - np.mean(pairs.text[:, column])) for column in range(6)]
-    assert gap_norm(pairs.text, pairs.image) == pytest.approx(sum(step**2 for step in gap) ** 0.5, rel=1e-5)
-    cosines = [float(u @ v) for u, v in zip(pairs.text, pairs.image, strict=True)]
-    assert paired_cosine(pairs.text, pairs.image) == pytest.approx(sum(cosines) / 40, rel=1e-5)
-    assert paired_cosine(pairs.text * 3, pairs.image) == pytest.approx(sum(cosines) / 40, rel=1e-5)
-    assert paired_cosine(np.zeros((2, 6)), pairs.image[:2]) == 0
+def cos(u: Float[np.ndarray, " d"], v: Float[np.ndarray, " d"]) -> float:
+    return float(u @ v / np.linalg.norm(u) / np.linalg.norm(v))
+
+
+def test_moments_agree_with_loops_over_pairs(pairs: Pairs) -> None:
+    u, v = pairs.text.astype(np.float64), pairs.image.astype(np.float64)
+    gaps = [v[row] - u[row] for row in range(40)]
+    g = sum(gaps) / 40
+    text, image, gap = moments("text", u, pairs.domains), moments("image", v, pairs.domains), gap_moments(pairs)
+    assert gap_norm(text, image) == pytest.approx(np.linalg.norm(g), rel=1e-5)
+    assert raw(pairs).gap_norm() == pytest.approx(np.linalg.norm(g), rel=1e-5)
+    assert energy_ratio(gap) == pytest.approx(g @ g / np.mean([gap @ gap for gap in gaps]), rel=1e-5)
+    assert paired_cosine(raw(pairs)) == pytest.approx(np.mean([cos(u[row], v[row]) for row in range(40)]), rel=1e-5)
+    measures = measure_pairs(raw(pairs), gap.mean)
+    np.testing.assert_allclose(measures.cosine, [cos(u[row], v[row]) for row in range(40)], atol=1e-6)
+    np.testing.assert_allclose(measures.direction, [cos(gap, g) for gap in gaps], atol=1e-6)
+    np.testing.assert_allclose(measures.residual_norm, [np.linalg.norm(gap - g) for gap in gaps], atol=1e-6)
+    by_domain = domain_gaps(text, image)
+    for number, name in enumerate(DOMAINS):
+        np.testing.assert_allclose(by_domain[name], np.mean(gaps[number::2], axis=0), atol=1e-6)
+
+
+def test_residuals_have_the_covariance_of_the_gaps(pairs: Pairs) -> None:
+    residuals = (pairs.image - pairs.text).astype(np.float64)
+    residuals -= residuals.mean(axis=0)
+    covariance = gap_moments(pairs).covariance
+    assert covariance is not None
+    np.testing.assert_allclose(covariance, residuals.T @ residuals / 40, atol=1e-7)
+    values, vectors = eigen(covariance)
+    singular = np.linalg.svd(residuals, compute_uv=False) ** 2 / 40
+    np.testing.assert_allclose(values, singular, atol=1e-7)
+    for value, vector in zip(values, vectors.T, strict=True):
+        np.testing.assert_allclose(covariance @ vector, value * vector, atol=1e-9)
+
+
+def test_shapes_of_known_clouds() -> None:
+    assert effective_dimension(np.ones(7)) == pytest.approx(7)
+    assert effective_dimension(np.array([3.0, 0, 0])) == pytest.approx(1)
+    assert effective_dimension(np.array([2.0, 1, 1])) == pytest.approx(16 / 6)
+    assert anisotropy(np.ones(7)) == pytest.approx(1)
+    assert anisotropy(np.array([2.0, 1, 0])) == pytest.approx(2)
+    falling = 2.0 ** -np.arange(8)
+    assert log_spectrum_correlation(falling, 5 * falling) == pytest.approx(1)
+    assert log_spectrum_correlation(falling, falling[::-1]) == pytest.approx(-1)
+    axes = np.eye(8)
+    assert subspace_overlap(axes, axes, 3) == pytest.approx(1)
+    assert subspace_overlap(axes, np.roll(axes, 3, axis=1), 3) == pytest.approx(0)
+    assert subspace_overlap(axes, np.roll(axes, 2, axis=1), 3) == pytest.approx(1 / 3)
+    turned = [np.linalg.qr(np.random.default_rng(seed).normal(size=(60, 60)))[0] for seed in range(40)]
+    by_chance = np.mean([subspace_overlap(np.eye(60), other, 6) for other in turned])
+    assert by_chance == pytest.approx(0.1, rel=0.15)
+
+
+def test_recall_is_that_of_sorted_lists(pairs: Pairs) -> None:
+    scores = pairs.text @ pairs.image.T
+    for way, table in (("text_to_image", scores), ("image_to_text", scores.T)):
+        ranks = [sorted(table[row], reverse=True).index(table[row, row]) for row in range(40)]
+        found = recall(raw(pairs), gallery=100, seed=0)
+        for rank in (1, 5, 10):
+            assert found[f"{rank}/{way}"] == pytest.approx(np.mean([place < rank for place in ranks]))
+    assert recall(raw(pairs), gallery=10, seed=0)["10/text_to_image"] == 1
+
+
+def test_equal_vectors_find_each_other_by_chance() -> None:
+    same = Pairs(text=np.ones((50, 3), np.float32), image=np.ones((50, 3), np.float32), domains=())
+    assert recall(raw(same), gallery=50, seed=0)["5/image_to_text"] == pytest.approx(0.1)
+    blind = Pairs(text=np.zeros((50, 3), np.float32), image=np.zeros((50, 3), np.float32), domains=())
+    assert recall(raw(blind), gallery=50, seed=0)["1/text_to_image"] == pytest.approx(0.02)
+    assert paired_cosine(raw(blind)) == 0
 
 
 def test_a_gap_can_be_told_and_the_same_cloud_cannot() -> None:
@@ -41,18 +136,160 @@ def test_a_gap_can_be_told_and_the_same_cloud_cannot() -> None:
     assert separability(few[:30], few[30:], seed=0) < 0.75
 
 
-def test_centring_closes_the_gap(pairs: Pairs) -> None:
-    analysis = GeometrySettings(drawn=20).build()
+def test_clusters_agree_on_a_constant_gap_and_not_on_gaps_of_their_own() -> None:
+    rng = np.random.default_rng(3)
+    centres = unit(rng.normal(size=(8, 16)))
+    truth = rng.integers(0, 8, 800)
+    text = (centres[truth] + 0.02 * rng.normal(size=(800, 16))).astype(np.float32)
+    of = cluster(text, 8, seed=0)
+    assert len({(int(a), int(b)) for a, b in zip(of, truth, strict=True)}) == 8  # it finds them
+    constant = np.ones_like(text)
+    agreed = cluster_agreement(constant, of)
+    assert (agreed.mean, agreed.median, agreed.above) == pytest.approx((1, 1, 1))
+    own = rng.normal(size=(8, 16)).astype(np.float32)[truth]
+    differ = cluster_agreement(own, of)
+    exact = [cos(own[truth == name].mean(axis=0), own.mean(axis=0)) for name in range(8)]
+    assert differ.mean == pytest.approx(np.mean(exact), abs=1e-5)
+    assert differ.median == pytest.approx(np.median(exact), abs=1e-5)
+    assert differ.above == pytest.approx(np.mean(np.array(exact) > 0.8))
+
+    before, after = cluster_transfer(text, text + constant, of, 0.5, seed=0)
+    assert after == pytest.approx(1, abs=1e-5)
+    assert before < 0.5
+    before, after = cluster_transfer(text, text + 3 * own, of, 0.5, seed=0)
+    assert after < 0.5
+
+
+def study(pairs: Pairs, **settings: int) -> Findings:
+    analysis = GeometrySettings(drawn=20, **settings).build()
     assert isinstance(analysis, Analysis)
-    findings = analysis.run(pairs, {"mean_shift": CentringTransfer()})
-    metrics = findings.metrics
-    assert metrics["gap_norm"] == metrics["gap_norm/none"] == gap_norm(pairs.text, pairs.image)
+    return analysis.run(pairs, {"mean_shift": CentringTransfer()})
+
+
+def test_centring_closes_the_gap() -> None:
+    metrics = study(make_pairs(40)).metrics
+    assert metrics["gap_norm"] == pytest.approx(metrics["gap_norm/none"], rel=1e-6)
     assert metrics["gap_norm"] > 0.7
     assert metrics["gap_norm/mean_shift"] == pytest.approx(0, abs=1e-6)
-    assert metrics["paired_cosine/mean_shift"] > metrics["paired_cosine/none"]
+    for key in ("paired_cosine", "recall_at_1/text_to_image"):
+        assert metrics[f"{key}/mean_shift"] >= metrics[f"{key}/none"]
     assert metrics["separability/none"] > metrics["separability/mean_shift"]
-    assert metrics["pairs"] == 40
-    assert [figure.name for figure in findings.sections[0].figures] == ["tsne_mean_shift"]
+
+
+def test_few_rows_leave_out_what_needs_more_and_say_so() -> None:
+    few, many = study(make_pairs(30, dimension=40)), study(make_pairs(600, dimension=40))
+    assert "Left out: spectra, which need more rows than the 40 dimensions" in few.sections[0].text
+    assert "residuals' spectrum" in few.sections[0].text
+    assert "500 clusters, which need 5,000 pairs" in many.sections[0].text
+    left_out = {key.split("/")[0] for key in many.metrics.keys() - few.metrics.keys()}
+    assert {"effective_dimension", "residual_variance", "cluster_agreement_mean", "subspace_overlap"} <= left_out
+    assert len([key for key in many.metrics if key.startswith("residual_variance/")]) == 10
+    assert "cluster_transfer_80_20_after/50" in many.metrics
+    assert {figure.name for figure in many.sections[0].figures} == {
+        *("spectra", "cosines", "residuals", "domain_gaps", "tsne_mean_shift", "pca_mean_shift")
+    }
+
+
+def test_a_domain_s_own_gap_is_seen() -> None:
+    pairs = make_pairs(400)
+    image = pairs.image.copy()
+    image[1::2] = unit(pairs.text[1::2] - 3 * np.eye(6)[0])  # at night the step is the other way
+    apart = study(Pairs(text=pairs.text, image=image, domains=pairs.domains)).metrics
+    assert apart["domain_gap_cosine/least"] < 0 < study(pairs).metrics["domain_gap_cosine/least"]
+
+
+def write(path: Path, vectors: Float[np.ndarray, "n d"]) -> Path:
+    """A file of vectors in the form that its name says."""
+    match path.suffix:
+        case ".npy":
+            np.save(path, vectors)
+        case ".safetensors":
+            save_file({"vectors": vectors}, path)
+        case _:
+            column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
+            pq.write_table(pa.table({"embedding": column}), path)
+    return path
+
+
+def study_files(text: str | None, image: str | None) -> Findings:
+    study = GeometrySettings(text=text, image=image, drawn=20).build()
+    assert not isinstance(study, Analysis)
+    return study.findings()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".parquet"])
+@pytest.mark.parametrize("precision", [np.float16, np.float32])
+def test_files_are_studied_without_a_run(tmp_path: Path, suffix: str, precision: type[np.floating]) -> None:
+    pairs = make_pairs(200)
+    text = write(tmp_path / f"t{suffix}", pairs.text.astype(precision))
+    image = write(tmp_path / f"i{suffix}", pairs.image.astype(precision))
+    finished = run_script(
+        *(evaluate, "task=geometry", f"geometry.text={text}", f"geometry.image={image}", f"out={tmp_path}"),
+        *("geometry.drawn=20", f"run={tmp_path}/none"),
+    )
+    assert finished.code == 0, finished.err
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    u, v = pairs.text.astype(np.float64), pairs.image.astype(np.float64)
+    assert metrics["gap_norm"] == pytest.approx(np.linalg.norm(v.mean(axis=0) - u.mean(axis=0)), abs=1e-3)
+    shifted = [unit(side - side.mean(axis=0)) for side in (u, v)]
+    assert metrics["paired_cosine/mean_shift"] == pytest.approx(np.vecdot(*shifted).mean(), abs=2e-3)
+    assert (tmp_path / "geometry" / "figures" / "pca_mean_shift.png").is_file()
+
+
+def test_other_numbers_of_rows_are_no_pairs(tmp_path: Path) -> None:
+    pairs = make_pairs(200)
+    files = {"text": write(tmp_path / "t.npy", pairs.text), "image": write(tmp_path / "i.npy", pairs.image[:90])}
+    findings = study_files(**{side: str(path) for side, path in files.items()})
+    assert "all that needs pairs" in findings.sections[0].text
+    assert (findings.metrics["texts"], findings.metrics["images"]) == (200, 90)
+    assert findings.metrics["gap_norm/mean_shift"] < 0.2 < findings.metrics["gap_norm/none"]
+    assert not any(key.startswith(("paired", "recall", "energy", "cluster")) for key in findings.metrics)
+
+
+def test_geometry_under_the_real_transfer_is_on_the_sphere(pairs: Pairs) -> None:
+    transfer = MeanShiftSettings().fit(moments("text", pairs.text, pairs.domains), ())
+    view = View.under("mean_shift", pairs, transfer, seed=0)
+    for vectors in (view.text(slice(0, 40)), view.image(slice(0, 40))):
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"image": None}, r"geometry\.text and geometry\.image are files of two sides: name both"),
+        ({"text": "none.npy"}, r"no file of vectors at none\.npy\. Name one"),
+        ({"text": "t.csv"}, r"t\.csv is no file of vectors: its name should end in \.npy"),
+        ({"text": "flat.npy"}, r"flat\.npy holds an array of shape \(4,\) and type float64"),
+        ({"text": "torn.npy"}, r"torn\.npy holds no vectors that can be read: .*\. Write it again"),
+        (
+            {"text": "narrow.npy"},
+            r"narrow\.npy has vectors of 3 dimensions and .*i\.npy of 6: name files of one encoder",
+        ),
+        ({"text": "long.npy"}, r"long\.npy holds vectors that are not of unit norm\. Divide each by its norm"),
+        ({"text": "two.safetensors"}, r"two\.safetensors holds no vectors .*it has 2 tensors \(.*, .*\), and which"),
+        ({"text": "bare.parquet"}, r"bare\.parquet holds no vectors .*it has no column 'embedding', but id"),
+        (
+            {"text": "ragged.parquet"},
+            r"ragged\.parquet holds no vectors .*rows of 'embedding' are of different lengths",
+        ),
+    ],
+)
+def test_files_that_cannot_be_studied_are_named(
+    change: dict[str, str | None], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pairs = make_pairs(20)
+    for name, vectors in (("t.npy", pairs.text), ("i.npy", pairs.image), ("narrow.npy", unit(pairs.text[:, :3]))):
+        np.save(name, vectors)
+    np.save("flat.npy", np.ones(4))
+    np.save("long.npy", 3 * pairs.text)
+    Path("torn.npy").write_bytes(Path("t.npy").read_bytes()[:100])
+    Path("t.csv").write_text("1,2")
+    save_file({"a": pairs.text, "b": pairs.image}, "two.safetensors")
+    pq.write_table(pa.table({"id": ["a"]}), "bare.parquet")
+    pq.write_table(pa.table({"embedding": [[1.0], [1.0, 2.0]]}), "ragged.parquet")
+    with pytest.raises(UserError, match=line):
+        study_files(**{"text": "t.npy", "image": "i.npy"} | change)
 
 
 def test_pairs_come_from_pictures_and_their_captions() -> None:

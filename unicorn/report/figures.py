@@ -82,6 +82,50 @@ def scatter(name: str, caption: str, groups: Mapping[str, Float[np.ndarray, "n 2
     return _finish(canvas, name, caption)
 
 
+def lines(
+    name: str, caption: str, curves: Mapping[str, Float[np.ndarray, " n"]], *, across: str, up: str, logarithmic: bool
+) -> Figure:
+    """Curves over the ranks from 1, one colour each."""
+    canvas, axes = _axes(6.6, 4.0)
+    for (label, curve), colour in zip(curves.items(), COLOURS, strict=False):
+        axes.plot(np.arange(1, len(curve) + 1), curve, color=colour, label=label)
+    if logarithmic:
+        axes.set_yscale("log")
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    canvas.legend(loc="outside upper left", ncols=len(curves), frameon=False)
+    return _finish(canvas, name, caption)
+
+
+def histogram(name: str, caption: str, samples: Mapping[str, Float[np.ndarray, " n"]], *, across: str) -> Figure:
+    """How often each value comes, in shares of the sample, one colour each."""
+    canvas, axes = _axes(6.6, 3.6)
+    low = min(float(sample.min()) for sample in samples.values())
+    high = max(float(sample.max()) for sample in samples.values())
+    edges = np.linspace(low, max(high, low + 1e-6), 61)
+    for (label, sample), colour in zip(samples.items(), COLOURS, strict=False):
+        shares = np.histogram(sample, edges)[0] / len(sample)
+        axes.stairs(shares, edges, fill=True, color=colour, alpha=0.5, label=label)
+    axes.set_xlabel(across)
+    axes.set_ylabel("share")
+    canvas.legend(loc="outside upper left", ncols=len(samples), frameon=False)
+    return _finish(canvas, name, caption)
+
+
+def heat_map(name: str, caption: str, labels: Sequence[str], matrix: Float[np.ndarray, "n n"]) -> Figure:
+    """A square of numbers between -1 and 1, each written into its cell."""
+    side = 1.6 + 0.62 * len(labels)
+    canvas, axes = _axes(side + 0.8, side)
+    axes.imshow(matrix, cmap="RdBu", vmin=-1, vmax=1)
+    for row, column in np.ndindex(matrix.shape):
+        value = matrix[row, column]
+        ink = "white" if abs(value) > 0.6 else INK
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=8)
+    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
+    axes.set_yticks(range(len(labels)), labels)
+    return _finish(canvas, name, caption)
+
+
 def _axes(width: float, height: float) -> "tuple[Canvas, Axes]":
     """An empty figure of so many inches, and its axes."""
     from matplotlib.figure import Figure as Canvas

@@ -1,0 +1,255 @@
+"""The task: the gap between text and images, raw and under each transfer, on a run's pictures or on files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from unicorn.dataset.vectors import read_vectors
+from unicorn.errors import UserError
+from unicorn.evaluation.geometry import drawing
+from unicorn.evaluation.geometry.moments import (
+    FIRST,
+    SUBSPACES,
+    anisotropy,
+    cosines,
+    domain_gaps,
+    effective_dimension,
+    eigen,
+    energy_ratio,
+    gap_norm,
+    log_spectrum_correlation,
+    subspace_overlap,
+)
+from unicorn.evaluation.geometry.paired import measure_pairs, paired_cosine, recall
+from unicorn.evaluation.geometry.sampled import (
+    CLUSTERS,
+    ROWS_PER_CLUSTER,
+    SPLITS,
+    cluster,
+    cluster_agreement,
+    cluster_transfer,
+    separability,
+)
+from unicorn.evaluation.geometry.views import View, chosen, gap_moments, moments
+from unicorn.evaluation.task import Analysis, FileStudy, Findings, Pairs
+from unicorn.report.figures import Figure
+from unicorn.report.html import DataTable, Section
+from unicorn.report.table import Cell
+from unicorn.transfer.mean_shift import MeanShiftSettings
+from unicorn.transfer.statistics import Statistics
+from unicorn.transfer.transfer import Transfer
+
+
+@dataclass(kw_only=True)
+class GeometrySettings:
+    """What is sampled, at most, and by which seed; the rest is of all rows. docs/geometry.md defines the numbers.
+
+    `text` and `image` name files of vectors (.npy, .safetensors, .parquet), which are studied instead of a run's
+    pictures: as pairs, row by row, if they have as many rows.
+    """
+
+    text: str | None = None
+    image: str | None = None
+    seed: int = 0
+    gallery: int = 10_000  # pairs among which each looks for its other half
+    separated: int = 10_000  # rows of each side that the classifier is fitted and tried on
+    clustered: int = 100_000  # pairs that are clustered
+    drawn: int = 300  # rows of each side in the scatter plots
+
+    def build(self) -> Analysis | FileStudy:
+        """The study. Raises UserError if one file is named without the other."""
+        if self.text is None and self.image is None:
+            return Geometry(self)
+        if self.text is None or self.image is None:
+            raise UserError("geometry.text and geometry.image are files of two sides: name both, or neither.")
+        return FileGeometry(self, Path(self.text), Path(self.image))
+
+
+@dataclass(kw_only=True)
+class Told:
+    """What is found as it is found: numbers, tables, figures, and what was left out and why."""
+
+    metrics: dict[str, float] = field(default_factory=dict[str, float])
+    tables: list[DataTable] = field(default_factory=list[DataTable])
+    figures: list[Figure] = field(default_factory=list[Figure])
+    left_out: list[str] = field(default_factory=list[str])
+
+    def table(self, first: str, rows: Mapping[str, Mapping[str, float]]) -> None:
+        """A table of numbers, whose keys are `<column>/<row>`, or the column alone where the row has no name."""
+        if rows:
+            columns = list(dict.fromkeys(column for numbers in rows.values() for column in numbers))
+            cells: list[list[Cell]] = [[name, *(rows[name].get(column, "") for column in columns)] for name in rows]
+            self.tables.append(
+                DataTable(columns=(first, *(column.replace("_", " ") for column in columns)), rows=cells)
+            )
+        for name, numbers in rows.items():
+            self.metrics |= {f"{column}/{name}": number for column, number in numbers.items()}
+
+
+class Geometry:
+    """Two sets of unit vectors, as pairs if they have as many rows, and what each transfer does to them."""
+
+    def __init__(self, settings: GeometrySettings) -> None:
+        self._settings = settings
+
+    def run(self, pairs: Pairs, transfers: Mapping[str, Transfer]) -> Findings:
+        """The numbers that docs/geometry.md defines; `none` in a key is the raw space."""
+        settings, told = self._settings, Told()
+        text, image = moments("text", pairs.text, pairs.domains), moments("image", pairs.image, pairs.domains)
+        views = [View(name="none", pairs=pairs, seed=settings.seed)]
+        views += [View.under(name, pairs, transfer, settings.seed) for name, transfer in transfers.items()]
+        paired = text.count == image.count
+        told.metrics |= {"texts": text.count, "images": image.count, "gap_norm": gap_norm(text, image)}
+        self._tell_views(told, views, paired)
+        self._tell_spectra(told, text, image)
+        if paired:
+            self._tell_pairs(told, views[0], gap_moments(pairs))
+            self._tell_clusters(told, views[0])
+        else:
+            told.left_out.append("all that needs pairs, as the two sides have different numbers of rows")
+        self._tell_domains(told, text, image)
+        told.figures += [drawing.spaces(views, method, settings.drawn, settings.seed) for method in drawing.METHODS]
+        left_out = f" Left out: {'; '.join(told.left_out)}." if told.left_out else ""
+        section = Section(
+            title="Text and images in one space",
+            text=(
+                f"{text.count:,} texts and {image.count:,} images{', in pairs' if paired else ''}. `none` is the raw "
+                f"space. Retrieval is among {min(settings.gallery, image.count):,} pairs; the classifier saw "
+                f"{min(settings.separated, text.count, image.count):,} rows of each side; clusters are of "
+                f"{min(settings.clustered, text.count):,} texts.{left_out}"
+            ),
+            figures=told.figures,
+            tables=told.tables,
+        )
+        return Findings(metrics=told.metrics, sections=[section])
+
+    def _tell_views(self, told: Told, views: list[View], paired: bool) -> None:
+        """Gap, paired cosine, separability and retrieval, raw and under each transfer."""
+        settings, rows = self._settings, dict[str, dict[str, float]]()
+        for view in views:
+            text = view.text(chosen(len(view.pairs.text), settings.separated, settings.seed))
+            image = view.image(chosen(len(view.pairs.image), settings.separated, settings.seed))
+            rows[view.name] = {"gap_norm": view.gap_norm(), "separability": separability(text, image, settings.seed)}
+            if paired:
+                rows[view.name]["paired_cosine"] = paired_cosine(view)
+                found = recall(view, settings.gallery, settings.seed)
+                rows[view.name] |= {f"recall_at_{rank}": value for rank, value in found.items()}
+        told.table("transfer", rows)
+
+    def _tell_spectra(self, told: Told, text: Statistics, image: Statistics) -> None:
+        """How alike the shapes of the two clouds are."""
+        dimension = len(text.mean)
+        if min(text.count, image.count) <= dimension:
+            told.left_out.append(f"spectra, which need more rows than the {dimension} dimensions")
+            return
+        spectra = {name: eigen(_covariance(side)) for name, side in (("text", text), ("image", image))}
+        values = {name: spectrum for name, (spectrum, _) in spectra.items()}
+        told.table(
+            "side",
+            {
+                name: {"effective_dimension": effective_dimension(spectrum), "anisotropy": anisotropy(spectrum)}
+                for name, spectrum in values.items()
+            },
+        )
+        told.metrics["log_spectrum_correlation"] = log_spectrum_correlation(values["text"], values["image"])
+        told.table(
+            "first directions",
+            {
+                str(q): {
+                    "subspace_overlap": subspace_overlap(spectra["text"][1], spectra["image"][1], q),
+                    "subspace_overlap_by_chance": q / dimension,
+                }
+                for q in SUBSPACES
+                if q < dimension
+            },
+        )
+        told.figures.append(drawing.spectra(values))
+
+    def _tell_pairs(self, told: Told, raw: View, gap: Statistics) -> None:
+        """How constant the gap is over pairs, and what shape its residuals have."""
+        measures = measure_pairs(raw, gap.mean)
+        told.metrics |= {
+            "directional_consistency": float(measures.direction.mean(dtype=np.float64)),
+            "energy_ratio": energy_ratio(gap),
+            "residual_norm": float(measures.residual_norm.mean(dtype=np.float64)),
+        }
+        told.figures += drawing.histograms(measures)
+        if gap.count <= len(gap.mean):
+            told.left_out.append(f"the residuals' spectrum, which needs more than {len(gap.mean)} pairs")
+            return
+        values, _ = eigen(_covariance(gap))
+        told.metrics |= {
+            "residual_effective_dimension": effective_dimension(values),
+            "residual_anisotropy": anisotropy(values),
+        }
+        told.metrics |= {
+            f"residual_variance/{rank}": float(value / values.sum())
+            for rank, value in enumerate(values[:FIRST], start=1)
+        }
+
+    def _tell_clusters(self, told: Told, raw: View) -> None:
+        """Whether clusters of texts agree on the gap, and whether that of some serves the others."""
+        settings = self._settings
+        rows = chosen(len(raw.pairs.text), settings.clustered, settings.seed)
+        text, image = raw.text(rows), raw.image(rows)
+        told_of = dict[str, dict[str, float]]()
+        for count in CLUSTERS:
+            if len(rows) < ROWS_PER_CLUSTER * count:
+                told.left_out.append(f"{count} clusters, which need {ROWS_PER_CLUSTER * count:,} pairs")
+                continue
+            of = cluster(text, count, settings.seed)
+            agreement = cluster_agreement(image - text, of)
+            told_of[str(count)] = {
+                "cluster_agreement_mean": agreement.mean,
+                "cluster_agreement_median": agreement.median,
+                "cluster_agreement_above_0.8": agreement.above,
+            }
+            for name, share in SPLITS.items():
+                before, after = cluster_transfer(text, image, of, share, settings.seed)
+                told_of[str(count)] |= {
+                    f"cluster_transfer_{name}_before": before,
+                    f"cluster_transfer_{name}_after": after,
+                }
+        told.table("clusters", told_of)
+
+    def _tell_domains(self, told: Told, text: Statistics, image: Statistics) -> None:
+        """Whether domains have one gap."""
+        gaps = domain_gaps(text, image)
+        if len(gaps) < 2:
+            told.left_out.append("gaps by domain, which need two domains")
+            return
+        matrix = cosines(np.array([*gaps.values()]))
+        others = matrix[~np.eye(len(gaps), dtype=bool)]
+        told.metrics |= {"domain_gap_cosine/mean": float(others.mean()), "domain_gap_cosine/least": float(others.min())}
+        told.figures.append(drawing.domain_matrix([*gaps], matrix))
+
+
+class FileGeometry:
+    """The same of vectors in files, raw and under mean shift; they come without domains."""
+
+    def __init__(self, settings: GeometrySettings, text: Path, image: Path) -> None:
+        self._settings = settings
+        self._text = text
+        self._image = image
+
+    def findings(self) -> Findings:
+        """Raises UserError if a file cannot be read, or the two are of different dimensions, or not of unit norm."""
+        text, image = read_vectors(self._text).vectors, read_vectors(self._image).vectors
+        if text.shape[1] != image.shape[1]:
+            raise UserError(
+                f"{self._text} has vectors of {text.shape[1]} dimensions and {self._image} of {image.shape[1]}: name "
+                "files of one encoder."
+            )
+        statistics = {path: Statistics.of(str(path), side) for path, side in ((self._text, text), (self._image, image))}
+        for path, side in statistics.items():
+            if not side.normalised:
+                raise UserError(f"{path} holds vectors that are not of unit norm. Divide each by its norm first.")
+        transfer = MeanShiftSettings().fit(statistics[self._text], ())
+        return Geometry(self._settings).run(Pairs(text=text, image=image, domains=()), {"mean_shift": transfer})
+
+
+def _covariance(statistics: Statistics) -> np.ndarray:
+    assert statistics.covariance is not None  # `moments` asks for it
+    return statistics.covariance

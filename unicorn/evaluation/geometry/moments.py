@@ -1,0 +1,62 @@
+"""What means and covariances tell of the gap. Covariances S are those of the population, their eigenvalues descend."""
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from unicorn.transfer.statistics import Statistics
+
+FIRST = 10
+"""Principal directions whose share of the variance is told."""
+SUBSPACES = (10, 50, 100)
+"""Principal directions that are compared at a time."""
+
+
+def gap_norm(text: Statistics, image: Statistics) -> float:
+    """|mean(v) - mean(u)|; Liang et al., arXiv 2203.02053."""
+    return float(np.linalg.norm(image.mean - text.mean))
+
+
+def energy_ratio(gap: Statistics) -> float:
+    """|g|^2 / mean |gap_i|^2: how much of the gaps between pairs is the one gap g = mean(gap_i); 1 if all are."""
+    constant = float(gap.mean @ gap.mean)
+    return constant / (constant + gap.trace)
+
+
+def eigen(covariance: Float64[np.ndarray, "d d"]) -> tuple[Float64[np.ndarray, " d"], Float64[np.ndarray, "d d"]]:
+    """Eigenvalues, the largest first, and their vectors in columns."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+
+
+def effective_dimension(values: Float64[np.ndarray, " d"]) -> float:
+    """tr(S)^2 / tr(S^2), the participation ratio: d if all directions vary alike, 1 if one alone does."""
+    return float(values.sum() ** 2 / (values**2).sum())
+
+
+def anisotropy(values: Float64[np.ndarray, " d"]) -> float:
+    """The largest eigenvalue beside the mean one: 1 if all directions vary alike, d if one alone does."""
+    return float(values[0] / values.mean())
+
+
+def log_spectrum_correlation(text: Float64[np.ndarray, " d"], image: Float64[np.ndarray, " d"]) -> float:
+    """Pearson's correlation of the logarithms of the eigenvalues of S_u and S_v, in order of size."""
+    floor = np.finfo(np.float32).eps  # below which an eigenvalue is the noise of float32
+    logarithms = [np.log(np.maximum(values, values[0] * floor)) for values in (text, image)]
+    return float(np.corrcoef(logarithms[0], logarithms[1])[0, 1])
+
+
+def subspace_overlap(text: Float64[np.ndarray, "d d"], image: Float64[np.ndarray, "d d"], q: int) -> float:
+    """|V_q' U_q|_F^2 / q of the first q eigenvectors: 1 for the same subspace, q / d by chance."""
+    return float(((image[:, :q].T @ text[:, :q]) ** 2).sum() / q)
+
+
+def domain_gaps(text: Statistics, image: Statistics) -> dict[str, Float64[np.ndarray, " d"]]:
+    """Of every domain that both sides have, the gap between its means."""
+    shared = sorted(text.domain_mean.keys() & image.domain_mean.keys())
+    return {name: image.domain_mean[name] - text.domain_mean[name] for name in shared}
+
+
+def cosines(vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n n"]:
+    """Cosines of all with all."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit @ unit.T
