@@ -43,6 +43,7 @@ def test_pictures_without_a_run_have_the_statistics_of_their_vectors(tmp_path: P
     assert statistics.covariance is not None
     np.testing.assert_allclose(statistics.covariance, np.cov(vectors.T, bias=True), atol=1e-7)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert f"{metrics['trace']:.3f}" in finished.out
     assert metrics["mean_norm"] == pytest.approx(np.linalg.norm(mean), rel=1e-5)
     domains = np.array([picture.domain for picture in pictures])
     assert set(statistics.domain_count) == set(domains)

@@ -35,7 +35,7 @@ def evaluation_report(run: Path | None, findings: Sequence[Findings], settings: 
 
 
 def closing_tables(metrics: Mapping[str, float], places: Mapping[str, Path]) -> list[Table]:
-    """For the terminal: accuracy by type beside its baselines, other numbers, and where everything lies."""
+    """For the terminal: accuracy by type beside its baselines, or without one all numbers, and where everything lies."""
     suffixes = [key.removeprefix("accuracy") for key in metrics if key == "accuracy" or key.startswith("accuracy/")]
     shown = ("accuracy", "accuracy_low", "accuracy_high", "baseline/blind", "baseline/shuffled")
     rows = [
@@ -43,7 +43,8 @@ def closing_tables(metrics: Mapping[str, float], places: Mapping[str, Path]) -> 
         for suffix in suffixes
     ]
     columns = ("type", "accuracy", "95% from", "to", "blind", "shuffled")
-    return [numbers_table("Accuracy", columns, rows)] * bool(rows) + [facts_table("Where it lies", places)]
+    found = numbers_table("Accuracy", columns, rows) if rows else facts_table("Found", metrics)
+    return [found, facts_table("Where it lies", places)]
 
 
 def highlights(metrics: Mapping[str, float]) -> list[Highlight]:
