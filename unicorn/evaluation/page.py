@@ -35,7 +35,7 @@ def evaluation_report(run: Path | None, findings: Sequence[Findings], settings: 
 
 
 def closing_tables(metrics: Mapping[str, float], places: Mapping[str, Path]) -> list[Table]:
-    """For the terminal: accuracy by type beside its baselines, or without one all numbers, and where everything lies."""
+    """For the terminal: accuracy by type beside its baselines, or else all numbers, and where everything lies."""
     suffixes = [key.removeprefix("accuracy") for key in metrics if key == "accuracy" or key.startswith("accuracy/")]
     shown = ("accuracy", "accuracy_low", "accuracy_high", "baseline/blind", "baseline/shuffled")
     rows = [
