@@ -114,27 +114,16 @@ def test_a_rate_is_what_was_streamed_in_the_time(tmp_path: Path, monkeypatch: py
 
 
 def test_costs_are_proportional_to_the_rows_imports_apart() -> None:
-    measured = Figures(
-        rows=100,
-        lookup_seconds=0.5,
-        stream_rate=60,
-        mean_seconds=2,
-        imports_bytes=1000,
-        memory_bytes=1600,
-        worker_bytes=1300,
-        startup_seconds=3,
-        disk_bytes=700,
-    )
-    assert measured.extrapolated(300) == Figures(
+    assert THEIRS.extrapolated(300) == Figures(
         rows=300,
-        lookup_seconds=1.5,
-        stream_rate=20,
-        mean_seconds=6,
-        imports_bytes=1000,
-        memory_bytes=2800,
-        worker_bytes=1900,
+        lookup_seconds=3.0,
+        stream_rate=10 / 3,
+        mean_seconds=60,
+        imports_bytes=100,
+        memory_bytes=5500,
+        worker_bytes=2800,
         startup_seconds=9,
-        disk_bytes=2100,
+        disk_bytes=2400,
         extrapolated_from=100,
     )
 

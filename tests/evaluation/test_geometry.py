@@ -7,8 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from jaxtyping import Float
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_tensors
 
 from evaluate import evaluate
 from tests.conftest import run_script
@@ -21,7 +23,6 @@ from unicorn.evaluation.geometry.moments import (
     effective_dimension,
     eigen,
     energy_ratio,
-    gap_norm,
     log_spectrum_correlation,
     subspace_overlap,
 )
@@ -66,7 +67,6 @@ def test_moments_agree_with_loops_over_pairs(pairs: Pairs) -> None:
     gaps = [v[row] - u[row] for row in range(40)]
     g = sum(gaps) / 40
     text, image, gap = moments("text", u, pairs.domains), moments("image", v, pairs.domains), gap_moments(pairs)
-    assert gap_norm(text, image) == pytest.approx(np.linalg.norm(g), rel=1e-5)
     assert raw(pairs).gap_norm() == pytest.approx(np.linalg.norm(g), rel=1e-5)
     assert energy_ratio(gap) == pytest.approx(g @ g / np.mean([gap @ gap for gap in gaps]), rel=1e-5)
     assert paired_cosine(raw(pairs)) == pytest.approx(np.mean([cos(u[row], v[row]) for row in range(40)]), rel=1e-5)
@@ -241,9 +241,45 @@ def test_other_numbers_of_rows_are_no_pairs(tmp_path: Path) -> None:
     files = {"text": write(tmp_path / "t.npy", pairs.text), "image": write(tmp_path / "i.npy", pairs.image[:90])}
     findings = study_files(**{side: str(path) for side, path in files.items()})
     assert "all that needs pairs" in findings.sections[0].text
+    assert "Sampled: 90 rows of each side for the classifier." in findings.sections[0].text
     assert (findings.metrics["texts"], findings.metrics["images"]) == (200, 90)
     assert findings.metrics["gap_norm/mean_shift"] < 0.2 < findings.metrics["gap_norm/none"]
     assert not any(key.startswith(("paired", "recall", "energy", "cluster")) for key in findings.metrics)
+
+
+def test_of_an_ordered_file_all_rows_are_drawn_from(tmp_path: Path) -> None:
+    """The first 90 texts lie where the images do, and the other 900 do not: they can be told from images."""
+    rng = np.random.default_rng(4)
+    near, far = (unit(rng.normal(size=(count, 6)) * 0.1 + side) for count, side in ((180, 1.0), (900, -1.0)))
+    files = {"text": write(tmp_path / "t.npy", np.concatenate([near[:90], far])), "image": tmp_path / "i.npy"}
+    write(files["image"], near[90:])
+    metrics = study_files(**{side: str(path) for side, path in files.items()}).metrics
+    assert metrics["separability/none"] > 0.85
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_rows_for_any_geometry_are_refused(count: int) -> None:
+    few = Pairs(text=make_pairs(5).text, image=make_pairs(5).image[:count], domains=())
+    with pytest.raises(UserError, match=rf"too few images for a geometry: {count}, and 2 are needed at least"):
+        study(few)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_few_pairs_are_enough_for_what_needs_no_more(count: int) -> None:
+    metrics = study(make_pairs(count)).metrics
+    assert {"gap_norm/none", "separability/none", "recall_at_1/text_to_image/none", "energy_ratio"} <= metrics.keys()
+
+
+@pytest.mark.parametrize(("key", "value"), [("gallery", 0), ("separated", 1), ("clustered", -1), ("drawn", 1)])
+def test_samples_of_too_few_rows_are_refused(key: str, value: int) -> None:
+    with pytest.raises(UserError, match=rf"geometry\.{key}={value}: a sample of \d rows at least is needed"):
+        GeometrySettings(**{key: value})
+
+
+def test_every_number_of_many_pairs_is_in_a_table() -> None:
+    findings = study(make_pairs(600))
+    cells = {cell for table in findings.sections[0].tables for row in table.rows for cell in row}
+    assert {value for key, value in findings.metrics.items() if key not in ("texts", "images", "gap_norm")} <= cells
 
 
 def test_geometry_under_the_real_transfer_is_on_the_sphere(pairs: Pairs) -> None:
@@ -267,7 +303,15 @@ def test_geometry_under_the_real_transfer_is_on_the_sphere(pairs: Pairs) -> None
         ),
         ({"text": "long.npy"}, r"long\.npy holds vectors that are not of unit norm\. Divide each by its norm"),
         ({"text": "two.safetensors"}, r"two\.safetensors holds no vectors .*it has 2 tensors \(.*, .*\), and which"),
-        ({"text": "bare.parquet"}, r"bare\.parquet holds no vectors .*it has no column 'embedding', but id"),
+        ({"text": "bare.parquet"}, r"bare\.parquet holds no vectors .*: it has no column 'embedding', but id"),
+        ({"text": "words.parquet"}, r"words\.parquet holds no vectors .*column 'embedding' is of string, where each"),
+        ({"text": "none.parquet"}, r"none\.parquet holds no vectors .*it has no rows"),
+        ({"text": "gap.parquet"}, r"gap\.parquet holds no vectors .*of different lengths, or missing"),
+        ({"text": "bytes.parquet"}, r"bytes\.parquet holds no vectors that can be read: "),
+        ({"text": "bytes.safetensors"}, r"bytes\.safetensors holds no vectors that can be read: "),
+        ({"text": "empty.npy"}, r"empty\.npy holds no vectors that can be read: "),
+        ({"text": "brain.safetensors"}, r"brain\.safetensors holds no vectors .*bfloat16.*in float16 or float32"),
+        ({"text": "nan.npy"}, r"row 4 of 20 vectors of nan\.npy has a NaN"),
         (
             {"text": "ragged.parquet"},
             r"ragged\.parquet holds no vectors .*rows of 'embedding' are of different lengths",
@@ -288,6 +332,16 @@ def test_files_that_cannot_be_studied_are_named(
     save_file({"a": pairs.text, "b": pairs.image}, "two.safetensors")
     pq.write_table(pa.table({"id": ["a"]}), "bare.parquet")
     pq.write_table(pa.table({"embedding": [[1.0], [1.0, 2.0]]}), "ragged.parquet")
+    pq.write_table(pa.table({"embedding": ["a"]}), "words.parquet")
+    pq.write_table(pa.table({"embedding": pa.array([], pa.list_(pa.float32()))}), "none.parquet")
+    pq.write_table(pa.table({"embedding": [[1.0], None]}), "gap.parquet")
+    Path("bytes.parquet").write_bytes(b"x" * 50)
+    Path("bytes.safetensors").write_bytes(b"x" * 50)
+    Path("empty.npy").touch()
+    save_tensors({"a": torch.ones(20, 6, dtype=torch.bfloat16)}, "brain.safetensors")
+    holed = pairs.text.copy()
+    holed[4, 2] = np.nan
+    np.save("nan.npy", holed)
     with pytest.raises(UserError, match=line):
         study_files(**{"text": "t.npy", "image": "i.npy"} | change)
 

@@ -1,7 +1,5 @@
-"""Vectors that somebody else made: .npy, .safetensors or .parquet, mapped where the format allows."""
+"""Vectors that somebody else made: .npy, which is mapped, .safetensors or .parquet, which are read."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,22 +10,12 @@ from jaxtyping import Float
 from unicorn.errors import UserError
 
 COLUMN = "embedding"
-IDS = "id"
 
 
-@dataclass(frozen=True, kw_only=True)
-class VectorFile:
-    """Vectors as they are stored, and their ids where the file has some."""
-
-    vectors: Float[np.ndarray, "n d"]
-    ids: Sequence[str] | None = None
-
-
-def read_vectors(path: Path) -> VectorFile:
+def read_vectors(path: Path) -> Float[np.ndarray, "n d"]:
     """The vectors of a file: a .npy's matrix, a .safetensors' one tensor, or a .parquet's column `embedding`.
 
-    A Parquet may have a column `id` beside it. Raises UserError, naming the file, if it is missing, of another form,
-    empty, or no matrix of floating-point numbers.
+    Raises UserError, naming the file, if it is missing, of another form, empty, or no matrix of floating-point numbers.
     """
     readers = {".npy": _read_npy, ".safetensors": _read_safetensors, ".parquet": _read_parquet}
     if path.suffix not in readers:
@@ -35,23 +23,24 @@ def read_vectors(path: Path) -> VectorFile:
     if not path.is_file():
         raise UserError(f"no file of vectors at {path}. Name one that is there.")
     try:
-        read = readers[path.suffix](path)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path} holds no vectors that can be read: {error}. Write it again.") from error
-    vectors = read.vectors
+        vectors = readers[path.suffix](path)
+    except (OSError, ValueError, EOFError, TypeError) as error:  # as the three libraries say that they cannot
+        raise UserError(
+            f"{path} holds no vectors that can be read: {error}. Write it again, in float16 or float32."
+        ) from error
     if vectors.ndim != 2 or not vectors.size or not np.issubdtype(vectors.dtype, np.floating):
         raise UserError(
             f"{path} holds an array of shape {vectors.shape} and type {vectors.dtype}, where a row of floating-point "
             "numbers is needed for each vector."
         )
-    return read
+    return vectors
 
 
-def _read_npy(path: Path) -> VectorFile:
-    return VectorFile(vectors=np.load(path, mmap_mode="r"))
+def _read_npy(path: Path) -> np.ndarray:
+    return np.load(path, mmap_mode="r")
 
 
-def _read_safetensors(path: Path) -> VectorFile:
+def _read_safetensors(path: Path) -> np.ndarray:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -61,25 +50,25 @@ def _read_safetensors(path: Path) -> VectorFile:
         raise ValueError(str(error)) from error
     if len(tensors) != 1:
         raise ValueError(f"it has {len(tensors)} tensors ({', '.join(tensors)}), and which is meant is not known")
-    return VectorFile(vectors=next(iter(tensors.values())))
+    return next(iter(tensors.values()))
 
 
-def _read_parquet(path: Path) -> VectorFile:
+def _read_parquet(path: Path) -> np.ndarray:
     with pq.ParquetFile(path) as file:
-        names = file.schema_arrow.names
-        if COLUMN not in names:
-            raise KeyError(f"it has no column {COLUMN!r}, but {', '.join(names)}")
-        parts, ids = list[np.ndarray](), list[str]()
-        for batch in file.iter_batches(columns=[name for name in (IDS, COLUMN) if name in names]):
-            parts.append(_matrix(batch.column(COLUMN)))
-            if IDS in names:
-                ids += map(str, batch.column(IDS).to_pylist())
-    return VectorFile(vectors=np.concatenate(parts), ids=ids if IDS in names else None)
+        if COLUMN not in (names := file.schema_arrow.names):
+            raise ValueError(f"it has no column {COLUMN!r}, but {', '.join(names)}")
+        kind = file.schema_arrow.field(COLUMN).type
+        if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+            raise ValueError(f"its column {COLUMN!r} is of {kind}, where each row should be a list of numbers")
+        parts = [_matrix(batch.column(COLUMN)) for batch in file.iter_batches(columns=[COLUMN])]
+    if len({part.shape[1] for part in parts}) != 1:
+        raise ValueError(f"it has no rows, or those of {COLUMN!r} are of different lengths")
+    return np.concatenate(parts)
 
 
 def _matrix(column: pa.Array) -> np.ndarray:
     """Rows of a list column; they must be of one length."""
     lengths = set(column.value_lengths().to_pylist())
     if len(lengths) != 1 or None in lengths:
-        raise ValueError(f"the rows of {COLUMN!r} are of different lengths")
+        raise ValueError(f"the rows of {COLUMN!r} are of different lengths, or missing")
     return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), lengths.pop())

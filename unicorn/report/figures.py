@@ -82,15 +82,14 @@ def scatter(name: str, caption: str, groups: Mapping[str, Float[np.ndarray, "n 2
     return _finish(canvas, name, caption)
 
 
-def lines(
-    name: str, caption: str, curves: Mapping[str, Float[np.ndarray, " n"]], *, across: str, up: str, logarithmic: bool
+def log_lines(
+    name: str, caption: str, curves: Mapping[str, Float[np.ndarray, " n"]], *, across: str, up: str
 ) -> Figure:
-    """Curves over the ranks from 1, one colour each."""
+    """Curves of positive numbers over the ranks from 1, on a logarithmic scale, one colour each."""
     canvas, axes = _axes(6.6, 4.0)
     for (label, curve), colour in zip(curves.items(), COLOURS, strict=False):
         axes.plot(np.arange(1, len(curve) + 1), curve, color=colour, label=label)
-    if logarithmic:
-        axes.set_yscale("log")
+    axes.set_yscale("log")
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     canvas.legend(loc="outside upper left", ncols=len(curves), frameon=False)

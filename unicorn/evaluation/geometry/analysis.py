@@ -18,7 +18,6 @@ from unicorn.evaluation.geometry.moments import (
     effective_dimension,
     eigen,
     energy_ratio,
-    gap_norm,
     log_spectrum_correlation,
     subspace_overlap,
 )
@@ -58,6 +57,11 @@ class GeometrySettings:
     clustered: int = 100_000  # pairs that are clustered
     drawn: int = 300  # rows of each side in the scatter plots
 
+    def __post_init__(self) -> None:
+        for key, least in (("gallery", 1), ("separated", 2), ("clustered", 1), ("drawn", 2)):
+            if getattr(self, key) < least:
+                raise UserError(f"geometry.{key}={getattr(self, key)}: a sample of {least} rows at least is needed.")
+
     def build(self) -> Analysis | FileStudy:
         """The study. Raises UserError if one file is named without the other."""
         if self.text is None and self.image is None:
@@ -69,15 +73,22 @@ class GeometrySettings:
 
 @dataclass(kw_only=True)
 class Told:
-    """What is found as it is found: numbers, tables, figures, and what was left out and why."""
+    """What is found as it is found: numbers, tables, figures, what was sampled, and what was left out and why."""
 
     metrics: dict[str, float] = field(default_factory=dict[str, float])
     tables: list[DataTable] = field(default_factory=list[DataTable])
     figures: list[Figure] = field(default_factory=list[Figure])
+    sampled: list[str] = field(default_factory=list[str])
     left_out: list[str] = field(default_factory=list[str])
 
+    def numbers(self, title: str, values: Mapping[str, float]) -> None:
+        """Numbers under their own keys, one below the other."""
+        self.metrics |= values
+        cells: list[list[Cell]] = [[key.replace("_", " "), value] for key, value in values.items()]
+        self.tables.append(DataTable(columns=(title, ""), rows=cells))
+
     def table(self, first: str, rows: Mapping[str, Mapping[str, float]]) -> None:
-        """A table of numbers, whose keys are `<column>/<row>`, or the column alone where the row has no name."""
+        """A table of numbers, whose keys are `<column>/<row>`."""
         if rows:
             columns = list(dict.fromkeys(column for numbers in rows.values() for column in numbers))
             cells: list[list[Cell]] = [[name, *(rows[name].get(column, "") for column in columns)] for name in rows]
@@ -95,13 +106,19 @@ class Geometry:
         self._settings = settings
 
     def run(self, pairs: Pairs, transfers: Mapping[str, Transfer]) -> Findings:
-        """The numbers that docs/geometry.md defines; `none` in a key is the raw space."""
+        """The numbers that docs/geometry.md defines; `none` in a key is the raw space.
+
+        Raises UserError if a side has one row or none, or a vector is not finite.
+        """
         settings, told = self._settings, Told()
+        for side, vectors in (("texts", pairs.text), ("images", pairs.image)):
+            if len(vectors) < 2:
+                raise UserError(f"there are too few {side} for a geometry: {len(vectors)}, and 2 are needed at least.")
         text, image = moments("text", pairs.text, pairs.domains), moments("image", pairs.image, pairs.domains)
         views = [View(name="none", pairs=pairs, seed=settings.seed)]
         views += [View.under(name, pairs, transfer, settings.seed) for name, transfer in transfers.items()]
         paired = text.count == image.count
-        told.metrics |= {"texts": text.count, "images": image.count, "gap_norm": gap_norm(text, image)}
+        told.metrics |= {"texts": text.count, "images": image.count, "gap_norm": views[0].gap_norm()}
         self._tell_views(told, views, paired)
         self._tell_spectra(told, text, image)
         if paired:
@@ -112,13 +129,12 @@ class Geometry:
         self._tell_domains(told, text, image)
         told.figures += [drawing.spaces(views, method, settings.drawn, settings.seed) for method in drawing.METHODS]
         left_out = f" Left out: {'; '.join(told.left_out)}." if told.left_out else ""
+        sampled = f" Sampled: {'; '.join(told.sampled)}."
         section = Section(
             title="Text and images in one space",
             text=(
                 f"{text.count:,} texts and {image.count:,} images{', in pairs' if paired else ''}. `none` is the raw "
-                f"space. Retrieval is among {min(settings.gallery, image.count):,} pairs; the classifier saw "
-                f"{min(settings.separated, text.count, image.count):,} rows of each side; clusters are of "
-                f"{min(settings.clustered, text.count):,} texts.{left_out}"
+                f"space.{sampled}{left_out}"
             ),
             figures=told.figures,
             tables=told.tables,
@@ -128,15 +144,22 @@ class Geometry:
     def _tell_views(self, told: Told, views: list[View], paired: bool) -> None:
         """Gap, paired cosine, separability and retrieval, raw and under each transfer."""
         settings, rows = self._settings, dict[str, dict[str, float]]()
+        counts = len(views[0].pairs.text), len(views[0].pairs.image)
+        separated = min(settings.separated, *counts)
         for view in views:
-            text = view.text(chosen(len(view.pairs.text), settings.separated, settings.seed))
-            image = view.image(chosen(len(view.pairs.image), settings.separated, settings.seed))
+            text, image = (
+                side(chosen(count, separated, settings.seed))
+                for side, count in zip((view.text, view.image), counts, strict=True)
+            )
             rows[view.name] = {"gap_norm": view.gap_norm(), "separability": separability(text, image, settings.seed)}
             if paired:
                 rows[view.name]["paired_cosine"] = paired_cosine(view)
                 found = recall(view, settings.gallery, settings.seed)
                 rows[view.name] |= {f"recall_at_{rank}": value for rank, value in found.items()}
         told.table("transfer", rows)
+        told.sampled.append(f"{separated:,} rows of each side for the classifier")
+        if paired:
+            told.sampled.append(f"{min(settings.gallery, counts[0]):,} pairs for retrieval")
 
     def _tell_spectra(self, told: Told, text: Statistics, image: Statistics) -> None:
         """How alike the shapes of the two clouds are."""
@@ -153,7 +176,8 @@ class Geometry:
                 for name, spectrum in values.items()
             },
         )
-        told.metrics["log_spectrum_correlation"] = log_spectrum_correlation(values["text"], values["image"])
+        correlation = log_spectrum_correlation(values["text"], values["image"])
+        told.numbers("both spectra", {"log_spectrum_correlation": correlation})
         told.table(
             "first directions",
             {
@@ -170,24 +194,24 @@ class Geometry:
     def _tell_pairs(self, told: Told, raw: View, gap: Statistics) -> None:
         """How constant the gap is over pairs, and what shape its residuals have."""
         measures = measure_pairs(raw, gap.mean)
-        told.metrics |= {
-            "directional_consistency": float(measures.direction.mean(dtype=np.float64)),
-            "energy_ratio": energy_ratio(gap),
-            "residual_norm": float(measures.residual_norm.mean(dtype=np.float64)),
-        }
+        told.numbers(
+            "pair by pair",
+            {
+                "directional_consistency": float(measures.direction.mean(dtype=np.float64)),
+                "energy_ratio": energy_ratio(gap),
+                "residual_norm": float(measures.residual_norm.mean(dtype=np.float64)),
+            },
+        )
         told.figures += drawing.histograms(measures)
         if gap.count <= len(gap.mean):
             told.left_out.append(f"the residuals' spectrum, which needs more than {len(gap.mean)} pairs")
             return
         values, _ = eigen(_covariance(gap))
-        told.metrics |= {
-            "residual_effective_dimension": effective_dimension(values),
-            "residual_anisotropy": anisotropy(values),
+        shares = {
+            f"residual_variance/{rank}": float(value / values.sum()) for rank, value in enumerate(values[:FIRST], 1)
         }
-        told.metrics |= {
-            f"residual_variance/{rank}": float(value / values.sum())
-            for rank, value in enumerate(values[:FIRST], start=1)
-        }
+        shape = {"residual_effective_dimension": effective_dimension(values), "residual_anisotropy": anisotropy(values)}
+        told.numbers("residuals", shape | shares)
 
     def _tell_clusters(self, told: Told, raw: View) -> None:
         """Whether clusters of texts agree on the gap, and whether that of some serves the others."""
@@ -213,6 +237,8 @@ class Geometry:
                     f"cluster_transfer_{name}_after": after,
                 }
         told.table("clusters", told_of)
+        if told_of:
+            told.sampled.append(f"{len(rows):,} pairs for clusters")
 
     def _tell_domains(self, told: Told, text: Statistics, image: Statistics) -> None:
         """Whether domains have one gap."""
@@ -222,7 +248,10 @@ class Geometry:
             return
         matrix = cosines(np.array([*gaps.values()]))
         others = matrix[~np.eye(len(gaps), dtype=bool)]
-        told.metrics |= {"domain_gap_cosine/mean": float(others.mean()), "domain_gap_cosine/least": float(others.min())}
+        told.numbers(
+            "gaps of domains",
+            {"domain_gap_cosine/mean": float(others.mean()), "domain_gap_cosine/least": float(others.min())},
+        )
         told.figures.append(drawing.domain_matrix([*gaps], matrix))
 
 
@@ -236,7 +265,7 @@ class FileGeometry:
 
     def findings(self) -> Findings:
         """Raises UserError if a file cannot be read, or the two are of different dimensions, or not of unit norm."""
-        text, image = read_vectors(self._text).vectors, read_vectors(self._image).vectors
+        text, image = read_vectors(self._text), read_vectors(self._image)
         if text.shape[1] != image.shape[1]:
             raise UserError(
                 f"{self._text} has vectors of {text.shape[1]} dimensions and {self._image} of {image.shape[1]}: name "

@@ -7,7 +7,7 @@ from jaxtyping import Float, Float64
 
 from unicorn.evaluation.geometry.paired import PairMeasures
 from unicorn.evaluation.geometry.views import View, chosen
-from unicorn.report.figures import Figure, heat_map, histogram, lines, scatter
+from unicorn.report.figures import Figure, heat_map, histogram, log_lines, scatter
 
 METHODS = ("t-SNE", "PCA")
 
@@ -45,7 +45,7 @@ def spectra(values: Mapping[str, Float64[np.ndarray, " d"]]) -> Figure:
         "Eigenvalues of the covariance of each side, the largest first: lines apart are clouds of different shape."
     )
     shares = {name: spectrum / spectrum.sum() for name, spectrum in values.items()}
-    return lines("spectra", caption, shares, across="direction", up="share of the variance", logarithmic=True)
+    return log_lines("spectra", caption, shares, across="direction", up="share of the variance")
 
 
 def histograms(measures: PairMeasures) -> list[Figure]:

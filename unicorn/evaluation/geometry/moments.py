@@ -11,11 +11,6 @@ SUBSPACES = (10, 50, 100)
 """Principal directions that are compared at a time."""
 
 
-def gap_norm(text: Statistics, image: Statistics) -> float:
-    """|mean(v) - mean(u)|; Liang et al., arXiv 2203.02053."""
-    return float(np.linalg.norm(image.mean - text.mean))
-
-
 def energy_ratio(gap: Statistics) -> float:
     """|g|^2 / mean |gap_i|^2: how much of the gaps between pairs is the one gap g = mean(gap_i); 1 if all are."""
     constant = float(gap.mean @ gap.mean)
@@ -23,7 +18,7 @@ def energy_ratio(gap: Statistics) -> float:
 
 
 def eigen(covariance: Float64[np.ndarray, "d d"]) -> tuple[Float64[np.ndarray, " d"], Float64[np.ndarray, "d d"]]:
-    """Eigenvalues, the largest first, and their vectors in columns."""
+    """Eigenvalues of a symmetric matrix, the largest first, and their vectors in columns."""
     values, vectors = np.linalg.eigh(covariance)
     return np.maximum(values[::-1], 0.0), vectors[:, ::-1]
 

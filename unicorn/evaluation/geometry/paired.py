@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64
 
 from unicorn.evaluation.geometry.views import View, chosen
+from unicorn.transfer.geometry import unit
 
 RANKS = (1, 5, 10)
 _QUERIES_AT_ONCE = 1024
@@ -51,7 +52,7 @@ def recall(view: View, gallery: int, seed: int) -> dict[str, float]:
     The right one's rank is that by cosine; among equals it is drawn, so that equal vectors find each other by chance.
     """
     rows = chosen(len(view.pairs.text), gallery, seed)
-    text, image = _unit(view.text(rows)), _unit(view.image(rows))
+    text, image = unit(view.text(rows)), unit(view.image(rows))
     ways = {"text_to_image": (text, image), "image_to_text": (image, text)}
     return {
         f"{rank}/{way}": value
@@ -68,8 +69,3 @@ def _recall(queries: Float[np.ndarray, "n d"], gallery: Float[np.ndarray, "n d"]
         before, equal = (scores > own).sum(axis=1), (scores == own).sum(axis=1)
         found += [np.clip((rank - before) / equal, 0, 1).sum() for rank in RANKS]
     return found / len(queries)
-
-
-def _unit(vectors: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)

@@ -15,21 +15,20 @@ SPLITS = {"50_50": 0.5, "80_20": 0.8}
 """Shares of the clusters that a gap is taken from, for the others."""
 
 
-def separability(text: Float[np.ndarray, "n d"], image: Float[np.ndarray, "m d"], seed: int) -> float:
+def separability(text: Float[np.ndarray, "n d"], image: Float[np.ndarray, "n d"], seed: int) -> float:
     """How often a logistic regression fitted on half of the rows tells text from image in the other half."""
     from sklearn.linear_model import LogisticRegression
 
-    count = min(len(text), len(image))
-    order = np.random.default_rng(seed).permutation(count)
+    order = np.random.default_rng(seed).permutation(len(text))
     (seen, modality), (unseen, truth) = (
         (np.concatenate([text[rows], image[rows]]), np.repeat([0, 1], len(rows)))
-        for rows in (order[: count // 2], order[count // 2 :])
+        for rows in (order[: len(text) // 2], order[len(text) // 2 :])
     )
     return float(LogisticRegression(max_iter=1000).fit(seen, modality).score(unseen, truth))
 
 
 def cluster(text: Float32[np.ndarray, "n d"], count: int, seed: int) -> Int64[np.ndarray, " n"]:
-    """The cluster of each text vector, by K-means (Sculley's, on mini-batches, where there are many rows)."""
+    """The cluster of each text vector, by K-means on mini-batches (Sculley, WWW 2010)."""
     from sklearn.cluster import MiniBatchKMeans
 
     return MiniBatchKMeans(count, random_state=seed, batch_size=4096).fit_predict(text).astype(np.int64)

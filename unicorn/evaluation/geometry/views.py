@@ -47,7 +47,7 @@ class View:
         return vectors if self.centring is None else self.centring.transform(vectors)
 
     def gap_norm(self) -> float:
-        """Distance between the means of the two sides."""
+        """|mean(v) - mean(u)|; Liang et al., arXiv 2203.02053."""
         sides = ((self.text, self.pairs.text), (self.image, self.pairs.image))
         means = [
             sum(side(rows).sum(axis=0, dtype=np.float64) for rows in slices(len(vectors))) / len(vectors)
