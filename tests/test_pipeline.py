@@ -17,6 +17,7 @@ from tests.conftest import BRIEF, SMALL, run_script
 from train import train
 from unicorn.config import load_config
 from unicorn.scenes.benchmark import SceneBenchmarkSettings
+from unicorn.scenes.encoder import SceneEncoderSettings
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,6 +43,16 @@ def test_an_evaluation_leaves_scores_predictions_and_a_report(small_evaluation: 
     page = (small_evaluation / "report.html").read_text()
     assert "<img" in page
     assert not re.search(r"""(src|href)=["']?https?:""", page)
+
+
+def test_a_tower_is_loaded_once_for_all_tasks(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = list[object]()
+    load = SceneEncoderSettings.image_tower
+    monkeypatch.setattr(SceneEncoderSettings, "image_tower", lambda self: loaded.append(self) or load(self))
+    tasks = ("task=[statistics,geometry]", "geometry.drawn=20", "pictures.count=30")
+    finished = run_script(evaluate, f"run={small_run}", *tasks, f"out={tmp_path}")
+    assert finished.code == 0, finished.err
+    assert len(loaded) == 1
 
 
 def test_an_analysis_is_recorded_with_the_pictures_it_is_of(small_run: Path, tmp_path: Path) -> None:

@@ -90,15 +90,17 @@ class Centred:
 
     def __init__(self) -> None:
         self.observed: list[Float[np.ndarray, "n d"]] = []
+        self.domains: list[str] = []
 
     def observe(self, vectors: Float[np.ndarray, "n d"], domains: Sequence[str] | None = None) -> None:
         self.observed.append(vectors)
+        self.domains += domains or []
 
     def transform(self, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
         return vectors - np.concatenate(self.observed).mean(axis=0)
 
     def statistics(self) -> Statistics:
-        return Statistics.of(SPACE, np.concatenate(self.observed))
+        return Statistics.of(SPACE, np.concatenate(self.observed), self.domains)
 
 
 class CentringTransfer:

@@ -34,6 +34,11 @@ def test_who_sees_is_right_and_who_does_not_is_as_right_as_a_guess(findings: Fin
     assert (metrics["questions"], metrics["pictures"]) == (24, 12)
 
 
+def test_image_statistics_know_the_domains_of_pictures(findings: Findings) -> None:
+    assert findings.image_statistics is not None
+    assert findings.image_statistics.domain_count == {"open": 12}
+
+
 def test_blind_is_the_better_of_two() -> None:
     class Stubborn(SeeingAnswerer):
         def answer(self, questions: object, vectors: np.ndarray) -> list[str]:

@@ -15,6 +15,7 @@ from safetensors.torch import save_file as save_tensors
 from evaluate import evaluate
 from tests.conftest import run_script
 from tests.evaluation.stand_ins import CentringTransfer, ColourBenchmark, ColourTower, WordTower
+from unicorn.dataset.vectors import read_vectors
 from unicorn.errors import UserError
 from unicorn.evaluation.geometry import GeometrySettings
 from unicorn.evaluation.geometry.moments import (
@@ -28,9 +29,13 @@ from unicorn.evaluation.geometry.moments import (
 )
 from unicorn.evaluation.geometry.paired import measure_pairs, paired_cosine, recall
 from unicorn.evaluation.geometry.sampled import cluster, cluster_agreement, cluster_transfer, separability
-from unicorn.evaluation.geometry.views import View, gap_moments, moments
+from unicorn.evaluation.geometry.views import View, chosen, gap_moments, moments
 from unicorn.evaluation.pictures import encode_pairs
 from unicorn.evaluation.task import Analysis, Findings, Pairs, Picture
+from unicorn.report.figures import Figure, scatter
+from unicorn.transfer import NoiseKey, Transfer
+from unicorn.transfer.c3 import C3Settings
+from unicorn.transfer.domain_mean_shift import DomainMeanShiftSettings
 from unicorn.transfer.mean_shift import MeanShiftSettings
 
 DOMAINS = ["day", "night"]
@@ -160,10 +165,10 @@ def test_clusters_agree_on_a_constant_gap_and_not_on_gaps_of_their_own() -> None
     assert after < 0.5
 
 
-def study(pairs: Pairs, **settings: int) -> Findings:
-    analysis = GeometrySettings(drawn=20, **settings).build()
+def study(pairs: Pairs, transfer: Transfer | None = None) -> Findings:
+    analysis = GeometrySettings(drawn=20).build()
     assert isinstance(analysis, Analysis)
-    return analysis.run(pairs, {"mean_shift": CentringTransfer()})
+    return analysis.run(pairs, {"mean_shift": transfer or CentringTransfer()})
 
 
 def test_centring_closes_the_gap() -> None:
@@ -245,6 +250,57 @@ def test_other_numbers_of_rows_are_no_pairs(tmp_path: Path) -> None:
     assert (findings.metrics["texts"], findings.metrics["images"]) == (200, 90)
     assert findings.metrics["gap_norm/mean_shift"] < 0.2 < findings.metrics["gap_norm/none"]
     assert not any(key.startswith(("paired", "recall", "energy", "cluster")) for key in findings.metrics)
+
+
+def test_a_row_keeps_its_domain_and_noise_however_rows_are_asked_for() -> None:
+    pairs = make_pairs(30)
+    shapes = DomainMeanShiftSettings().fit(moments("text", pairs.text, pairs.domains), ())
+    noise = C3Settings().fit(moments("text", pairs.text, pairs.domains), ())
+    for transfer in (shapes, noise):
+        view = View.under("some", pairs, transfer, seed=3)
+        whole = transfer.text(pairs.text, pairs.domains, NoiseKey(seed=3, epoch=0, rows=np.arange(30)))
+        np.testing.assert_array_equal(view.text(slice(7, 20)), whole[7:20])
+        np.testing.assert_array_equal(view.text(np.array([2, 3, 29])), whole[[2, 3, 29]])
+
+
+def test_the_larger_share_of_the_clusters_is_the_source() -> None:
+    rng = np.random.default_rng(5)
+    text, image = (unit(rng.normal(size=(50, 4))) for _ in range(2))
+    of = np.arange(50) % 5
+    found = cluster_transfer(text, image, of, 0.8, seed=0)
+    one_left = list[tuple[float, float]]()
+    for target in range(5):
+        step = (image - text)[of != target].mean(axis=0)
+        rows = [row for row in range(50) if of[row] == target]
+        ends = (text, text + step)
+        one_left.append(tuple(float(np.mean([cos(end[row], image[row]) for row in rows])) for end in ends))
+    assert any(found == pytest.approx(one, abs=1e-5) for one in one_left)
+
+
+def test_what_is_drawn_is_text_raw_and_under_the_transfer_and_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = dict[str, dict[str, Float[np.ndarray, "n 2"]]]()
+
+    def record(name: str, caption: str, groups: dict[str, Float[np.ndarray, "n 2"]]) -> Figure:
+        drawn[name] = groups
+        return scatter(name, caption, groups)
+
+    monkeypatch.setattr("unicorn.evaluation.geometry.drawing.scatter", record)
+    pairs = make_pairs(40)
+    transfer = MeanShiftSettings().fit(moments("text", pairs.text, pairs.domains), ())
+    study(pairs, transfer)
+    rows = chosen(40, 20, 0)
+    centred = [unit(side - side.mean(axis=0)) for side in (pairs.text, pairs.image)]
+    stacked = np.concatenate([pairs.text[rows], centred[0][rows], centred[1][rows]]).astype(np.float64)
+    _, _, directions = np.linalg.svd(stacked - stacked.mean(axis=0), full_matrices=False)
+    plane = (stacked - stacked.mean(axis=0)) @ directions[:2].T
+    assert [*drawn["pca_mean_shift"]] == ["text", "synthetic", "real"]
+    found = np.concatenate([*drawn["pca_mean_shift"].values()])
+    np.testing.assert_allclose(np.abs(found), np.abs(plane), atol=1e-4)
+    assert all(len(points) == 20 for points in drawn["tsne_mean_shift"].values())
+
+
+def test_a_matrix_is_mapped_and_not_read(tmp_path: Path) -> None:
+    assert isinstance(read_vectors(write(tmp_path / "t.npy", make_pairs(9).text)), np.memmap)
 
 
 def test_of_an_ordered_file_all_rows_are_drawn_from(tmp_path: Path) -> None:
