@@ -170,10 +170,29 @@ def test_the_space_names_both_checkpoints_and_their_revisions():
     assert replace(here, tokens_per_batch=1, device="cpu").space == here.space
 
 
+def test_the_space_of_folders_is_of_what_they_hold(settings: LLM2CLIPSettings, tmp_path: Path):
+    moved = {name: tmp_path / name for name in ("clip", "llama")}
+    for name, folder in moved.items():
+        shutil.copytree(Path(settings.checkpoint).parent / name, folder)
+    there = replace(
+        settings,
+        checkpoint=str(moved["clip"]),
+        language_model=str(moved["llama"]),
+        image_processor=str(moved["clip"]),
+    )
+    assert there.space == settings.space
+    weights = load_file(moved["llama"] / "model.safetensors")
+    weights["layers.1.mlp.up_proj.weight"] += 1e-3
+    save_file(weights, moved["llama"] / "model.safetensors", {"format": "pt"})
+    assert there.space != settings.space
+
+
 def test_what_is_no_llm2clip_is_named(settings: LLM2CLIPSettings, tmp_path: Path):
     with pytest.raises(UserError, match=r"adapter in .* takes 32 dimensions to 24.*encoder\.dimension is 1280"):
         replace(settings, dimension=1280).text_tower()
-    with pytest.raises(UserError, match=r"image tower in .* makes 24 dimensions, and encoder\.dimension is 1280"):
+    with pytest.raises(
+        UserError, match=r"towers in .* make 24 dimensions, and encoder\.dimension is 1280\. Set encoder\.dimension=24"
+    ):
         replace(settings, dimension=1280).image_tower()
     with pytest.raises(UserError, match=r"holds no weights under text_adapter\.adaptor\.\*"):
         replace(settings, checkpoint=settings.language_model).text_tower()
@@ -197,10 +216,12 @@ def test_damaged_weights_are_named(settings: LLM2CLIPSettings, tmp_path: Path):
     save_file(
         {name: weight for name, weight in weights.items() if "post_layernorm" not in name}, clip / "model.safetensors"
     )
-    with pytest.raises(UserError, match=r"no whole image tower of CLIP in .*: it lacks .*post_layernorm"):
+    with pytest.raises(
+        UserError, match=r"weights in .* are no whole CLIPVisionModel.*post_layernorm.* is not among them"
+    ):
         broken.image_tower()
     (clip / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"cannot load the image tower in .*clip: .* Check encoder\.checkpoint"):
+    with pytest.raises(UserError, match=r"checkpoint in .*clip has no configuration that can be read: .* Name another"):
         broken.image_tower()
     (clip / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(UserError, match=r"model\.safetensors is torn, or no file of weights: .* Fetch it again"):

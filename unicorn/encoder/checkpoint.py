@@ -1,8 +1,13 @@
 """Checkpoints of towers: a folder, or a name on the Hub at a revision; safetensors only."""
 
+import struct
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import orjson
+import xxhash
 
 from unicorn.errors import UserError
 
@@ -11,6 +16,16 @@ if TYPE_CHECKING:
 
 # Weights, and what configures them; pickled weights are not fetched.
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
+
+# Of every tensor: training changes all of one, and reading all of 16 GB to tell two models apart takes minutes.
+FINGERPRINT_BYTES = 4096
+
+
+class Dtype(StrEnum):
+    """The type of a tower's weights."""
+
+    bfloat16 = "bfloat16"
+    float32 = "float32"
 
 
 def fetch(name: str, revision: str) -> Path:
@@ -48,6 +63,42 @@ def fetch(name: str, revision: str) -> Path:
         ) from error
 
 
+def identity(name: str, revision: str) -> str:
+    """What tells a checkpoint from any other: name and revision on the Hub, or a digest of what a folder holds.
+
+    The digest is of all small files, and of the names, shapes and first bytes of all tensors; a folder may be moved.
+    Raises UserError, naming the file, if weights cannot be read.
+    """
+    if not (folder := Path(name).expanduser()).is_dir():
+        return f"{name}@{revision[:12]}"
+    digest = xxhash.xxh3_128()
+    for path in sorted({path for pattern in FILES for path in folder.glob(pattern)}):
+        digest.update(path.name.encode())
+        if path.suffix == ".safetensors":
+            _digest_tensors(path, digest)
+        else:
+            digest.update(path.read_bytes())
+    return f"folder-{digest.hexdigest()[:12]}"
+
+
+def _digest_tensors(path: Path, digest: xxhash.xxh3_128) -> None:
+    with path.open("rb") as file:
+        try:
+            header = file.read(*struct.unpack("<Q", file.read(8)))
+            starts = [entry["data_offsets"] for name, entry in orjson.loads(header).items() if name != "__metadata__"]
+        except (struct.error, ValueError, OverflowError, MemoryError) as error:
+            raise torn(path, error) from error
+        digest.update(header)
+        for start, end in starts:
+            file.seek(8 + len(header) + start)
+            digest.update(file.read(min(FINGERPRINT_BYTES, end - start)))
+
+
+def torn(path: Path, error: Exception) -> UserError:
+    """The one line for weights that cannot be read."""
+    return UserError(f"{path} is torn, or no file of weights: {error}. Fetch it again.")
+
+
 def read_weights(folder: Path, prefix: str) -> "dict[str, Tensor]":
     """The tensors whose names start with `prefix`, by the rest of their names; others are not read.
 
@@ -63,7 +114,7 @@ def read_weights(folder: Path, prefix: str) -> "dict[str, Tensor]":
                 chosen = [name for name in names if name.startswith(prefix)]
                 weights |= {name.removeprefix(prefix): file.get_tensor(name) for name in chosen}
         except SafetensorError as error:
-            raise UserError(f"{path} is torn, or no file of weights: {error}. Fetch it again.") from error
+            raise torn(path, error) from error
     if not weights:
         raise UserError(f"{folder} holds no weights under {prefix}* in safetensors. Name another checkpoint.")
     return weights

@@ -1,67 +1,70 @@
-"""Towers of CLIP and its kin on transformers' own classes, text and image loaded apart."""
+"""The two halves of CLIP (arXiv 2103.00020) on transformers' own classes, loaded apart."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
-from unicorn.device import choose_device
-from unicorn.errors import UserError
+from unicorn.encoder.images import PixelImageTower
+from unicorn.encoder.pretrained import check_dimension, load_half, load_preparation, load_tokenizer, read_config
+from unicorn.encoder.texts import TokenTextTower, pad
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from transformers import PreTrainedTokenizerFast
 
 
-class CLIPImageTower:
-    """Pictures -> unit vectors: CLIP's vision transformer and projection (arXiv 2103.00020)."""
+class CLIPTextTower(TokenTextTower):
+    """A causal transformer, whose vector of the token that ends a text is projected."""
 
-    def __init__(self, model: Any, processor: Any, images_per_batch: int) -> None:
-        self._model = model.eval()
-        self._processor = processor
-        self._images_per_batch = images_per_batch
+    def __init__(self, model: Any, tokenizer: "PreTrainedTokenizerFast", tokens_per_batch: int) -> None:
+        config = model.config
+        super().__init__(
+            context=config.max_position_embeddings, dimension=config.projection_dim, tokens_per_batch=tokens_per_batch
+        )
+        self._model = model
+        self._tokenizer = tokenizer
 
-    @classmethod
-    def load(
-        cls, folder: Path, processor: Path, *, dimension: int, dtype: str, device: str, images_per_batch: int
-    ) -> Self:
-        """Load from two folders, weights and preprocessing. Raises UserError, in a line, for what is no CLIP."""
-        from transformers import CLIPConfig, CLIPVisionModelWithProjection
-        from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+    def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._tokenizer(list(texts))["input_ids"]
 
-        try:
-            config = cast("Any", CLIPConfig.from_pretrained(folder))
-            config.vision_config.projection_dim = config.projection_dim
-            model, report = cast("Any", CLIPVisionModelWithProjection).from_pretrained(
-                folder, config=config.vision_config, dtype=getattr(torch, dtype), output_loading_info=True
-            )
-            # By PIL wherever torchvision is or is not: the two resize differently.
-            prepare = CLIPImageProcessorPil.from_pretrained(processor)
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"cannot load the image tower in {folder}: {str(error).splitlines()[0]} Check encoder.checkpoint."
-            ) from error
-        if report["missing_keys"]:
-            raise UserError(
-                f"no whole image tower of CLIP in {folder}: it lacks {min(report['missing_keys'])}. Choose another."
-            )
-        if config.projection_dim != dimension:
-            raise UserError(
-                f"the image tower in {folder} makes {config.projection_dim} dimensions, and encoder.dimension is "
-                f"{dimension}. Set encoder.dimension={config.projection_dim}, or choose another encoder.checkpoint."
-            )
-        return cls(model.to(choose_device(device)), prepare, images_per_batch)
+    def _embed(self, ids: list[list[int]]) -> Float[Tensor, "n d"]:
+        # No mask: no token sees those after it, so none sees padding, which 0 keeps from being taken for the end.
+        return self._model(input_ids=pad(ids, 0).to(self._model.device)).text_embeds
 
-    @torch.inference_mode()
-    def encode(self, images: "Sequence[Image]") -> Float[Tensor, "n d"]:
-        """Unit-norm float32 vectors on the CPU, row by row those of `images`."""
-        vectors: list[Tensor] = []
-        for start in range(0, len(images), self._images_per_batch):
-            few = [image.convert("RGB") for image in images[start : start + self._images_per_batch]]
-            pixels = self._processor(few, return_tensors="pt")["pixel_values"]
-            embeds = self._model(pixels.to(self._model.device, self._model.dtype)).image_embeds
-            vectors.append(functional.normalize(embeds.float(), dim=-1).cpu())
-        return torch.cat(vectors) if vectors else torch.empty(0, self._model.config.projection_dim)
+
+def load_clip_text_tower(
+    folder: Path, *, dimension: int, dtype: str, device: str, tokens_per_batch: int
+) -> CLIPTextTower:
+    """CLIP's text half. Raises UserError, in a line, for what is no whole CLIP of that dimension."""
+    from transformers import CLIPTextModelWithProjection
+
+    config = _config(folder, dimension)
+    model = load_half(CLIPTextModelWithProjection, config.text_config, folder, dtype=dtype, device=device)
+    return CLIPTextTower(model, load_tokenizer(folder), tokens_per_batch)
+
+
+def load_clip_image_tower(
+    folder: Path, preparation: Path, *, dimension: int, dtype: str, device: str, images_per_batch: int
+) -> PixelImageTower:
+    """CLIP's image half, of weights in `folder` and preprocessing in `preparation`. Raises as the text half."""
+    from transformers import CLIPVisionModelWithProjection
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    config = _config(folder, dimension)
+    model = load_half(CLIPVisionModelWithProjection, config.vision_config, folder, dtype=dtype, device=device)
+
+    def embed(pixels: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n d"]:
+        return model(pixels.to(model.device, model.dtype)).image_embeds
+
+    # By PIL wherever torchvision is or is not: the two resize differently.
+    prepare = load_preparation(CLIPImageProcessorPil, preparation)
+    return PixelImageTower(embed, prepare, dimension=dimension, images_per_batch=images_per_batch)
+
+
+def _config(folder: Path, dimension: int) -> Any:
+    config = read_config(folder, "clip")
+    check_dimension(folder, config.projection_dim, dimension)
+    config.text_config.projection_dim = config.vision_config.projection_dim = dimension
+    return config

@@ -1,21 +1,13 @@
 """LLM2CLIP (arXiv 2411.04997): a language model that reads both ways, an adapter, and CLIP's image tower."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from unicorn.encoder.checkpoint import fetch
+from unicorn.encoder.checkpoint import Dtype, fetch, identity
 
 if TYPE_CHECKING:
-    from unicorn.encoder.clip_towers import CLIPImageTower
+    from unicorn.encoder.images import PixelImageTower
     from unicorn.encoder.llm2clip_tower import LLM2CLIPTextTower
-
-
-class Dtype(StrEnum):
-    """The type of a tower's weights."""
-
-    bfloat16 = "bfloat16"
-    float32 = "float32"
 
 
 @dataclass(kw_only=True)
@@ -49,7 +41,7 @@ class LLM2CLIPSettings:
             (self.language_model, self.language_model_revision),
             (self.image_processor, self.image_processor_revision),
         )
-        return "llm2clip:" + "+".join(f"{name}@{revision[:12]}" for name, revision in parts)
+        return "llm2clip:" + "+".join(identity(name, revision) for name, revision in parts)
 
     def text_tower(self) -> "LLM2CLIPTextTower":
         """Load language model and adapter. Raises UserError, in a line, where either cannot be."""
@@ -65,11 +57,11 @@ class LLM2CLIPSettings:
             tokens_per_batch=self.tokens_per_batch,
         )
 
-    def image_tower(self) -> "CLIPImageTower":
+    def image_tower(self) -> "PixelImageTower":
         """Load the image tower. Raises UserError, in a line, where it cannot be."""
-        from unicorn.encoder.clip_towers import CLIPImageTower
+        from unicorn.encoder.clip_towers import load_clip_image_tower
 
-        return CLIPImageTower.load(
+        return load_clip_image_tower(
             fetch(self.checkpoint, self.revision),
             fetch(self.image_processor, self.image_processor_revision),
             dimension=self.dimension,

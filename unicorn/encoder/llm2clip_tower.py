@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from unicorn.device import choose_device
-from unicorn.encoder.batches import token_batches
 from unicorn.encoder.checkpoint import read_weights
+from unicorn.encoder.texts import TokenTextTower, pad
 from unicorn.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def build_adapter(weights: Mapping[str, Tensor]) -> nn.Sequential:
     return adapter
 
 
-class LLM2CLIPTextTower:
+class LLM2CLIPTextTower(TokenTextTower):
     """Captions -> unit vectors: Llama in both directions, mean over a caption's tokens, adapter (arXiv 2411.04997)."""
 
     def __init__(
@@ -71,14 +71,12 @@ class LLM2CLIPTextTower:
         context: int,
         tokens_per_batch: int,
     ) -> None:
+        projection = cast("nn.Linear", adapter[-1])
+        super().__init__(context=context, dimension=projection.out_features, tokens_per_batch=tokens_per_batch)
         self._language_model = language_model.eval()
         self._adapter = adapter.eval()
         self._tokenizer = tokenizer
-        self.context = context
-        self._tokens_per_batch = tokens_per_batch
         self._header = len(tokenizer(HEADER)["input_ids"])
-        self._dimension: int = adapter[-1].out_features  # pyright: ignore[reportAttributeAccessIssue] (a Linear)
-        self.cut = 0
 
     @classmethod
     def load(
@@ -120,23 +118,12 @@ class LLM2CLIPTextTower:
             )
         return cls(model.to(place), head.to(place, kind), tokenizer, context=context, tokens_per_batch=tokens_per_batch)
 
-    @torch.inference_mode()
-    def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
-        """Unit-norm float32 vectors on the CPU, row by row those of `texts`; `cut` counts those too long."""
-        framed = [HEADER + text.strip() + END for text in texts]
-        ids: list[list[int]] = self._tokenizer(framed)["input_ids"]
-        self.cut += sum(len(row) > self.context for row in ids)
-        ids = [row if len(row) <= self.context else [*row[: self.context - 1], row[-1]] for row in ids]
-        vectors = torch.empty(len(texts), self._dimension)
-        for rows in token_batches([len(row) for row in ids], self._tokens_per_batch):
-            vectors[rows] = self._encode([ids[row] for row in rows]).cpu()
-        return vectors
+    def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._tokenizer([HEADER + text.strip() + END for text in texts])["input_ids"]
 
-    def _encode(self, ids: list[list[int]]) -> Float[Tensor, "n d"]:
+    def _embed(self, ids: list[list[int]]) -> Float[Tensor, "n d"]:
         lengths = torch.tensor([len(row) for row in ids])
-        tokens: Int[Tensor, "n length"] = nn.utils.rnn.pad_sequence(
-            [torch.tensor(row) for row in ids], batch_first=True
-        )
+        tokens = pad(ids, 0)
         places = torch.arange(tokens.shape[1])
         real: Bool[Tensor, "n length"] = places < lengths[:, None]
         # Four dimensions, all of them said: a mask of two is made causal, whatever the layers' flags say.
@@ -148,4 +135,4 @@ class LLM2CLIPTextTower:
         pooled = (real & (places >= self._header)).to(device)  # the caption and its end, not the frame before it
         total = (states.float() * pooled[..., None]).sum(dim=1)
         means = functional.normalize(total / pooled.sum(dim=1, keepdim=True), dim=-1)
-        return functional.normalize(self._adapter(means.to(states.dtype)).float(), dim=-1)
+        return self._adapter(means.to(states.dtype))

@@ -1,0 +1,198 @@
+"""CLIP's and SigLIP's towers on tiny checkpoints, beside transformers' own joint models and steps by hand."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch.nn.functional import cosine_similarity, normalize
+from transformers import BertConfig, CLIPModel, SiglipModel
+
+from tests.encoder import tiny_towers as tiny
+from unicorn.encoder.checkpoint import Dtype
+from unicorn.encoder.clip import CLIPSettings
+from unicorn.encoder.siglip2 import SigLIP2Settings
+from unicorn.errors import UserError
+
+TEXTS = ["a red cat sits on the mat", "A small GREEN dog", "dog", "the cat looks under the tree and on the mat"]
+Settings = CLIPSettings | SigLIP2Settings
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> CLIPSettings:
+    return tiny.save_clip(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture(scope="module")
+def siglip(tmp_path_factory: pytest.TempPathFactory) -> SigLIP2Settings:
+    return tiny.save_siglip(tmp_path_factory.mktemp("siglip"))
+
+
+@pytest.fixture(params=["clip", "siglip"])
+def settings(request: pytest.FixtureRequest) -> Settings:
+    return request.getfixturevalue(request.param)
+
+
+def numbers(text: str) -> list[int]:
+    return [tiny.VOCABULARY[word] for word in text.lower().split()]
+
+
+def pixels(mean: np.ndarray, deviation: np.ndarray) -> tuple[list[Image.Image], torch.Tensor]:
+    """Pictures of the towers' own size, and what is left of preprocessing them."""
+    values = np.random.default_rng(0).integers(0, 256, (3, tiny.SIDE, tiny.SIDE, 3), np.uint8)
+    prepared = torch.from_numpy((values / 255 - mean) / deviation).permute(0, 3, 1, 2).float()
+    return [Image.fromarray(each) for each in values], prepared
+
+
+def test_texts_of_clip_are_those_of_the_joint_model(clip: CLIPSettings):
+    model = CLIPModel.from_pretrained(clip.checkpoint).eval()
+    for text, vector in zip(TEXTS, clip.text_tower().encode(TEXTS), strict=True):
+        ids = torch.tensor([[tiny.VOCABULARY[tiny.BEGIN], *numbers(text), tiny.VOCABULARY[tiny.END]]])
+        with torch.inference_mode():
+            expected = normalize(model.get_text_features(ids).pooler_output)[0]
+        torch.testing.assert_close(vector, expected, atol=1e-5, rtol=0)
+
+
+def test_texts_of_siglip_are_lowered_ended_and_padded_to_the_context(siglip: SigLIP2Settings):
+    model = SiglipModel.from_pretrained(siglip.checkpoint).eval()
+    for text, vector in zip(TEXTS, siglip.text_tower().encode(TEXTS), strict=True):
+        row = [*numbers(text), tiny.VOCABULARY[tiny.END]]
+        ids = torch.tensor([row + [tiny.VOCABULARY[tiny.PADDING]] * (tiny.CONTEXT - len(row))])
+        with torch.inference_mode():
+            expected = normalize(model.get_text_features(ids).pooler_output)[0]
+        torch.testing.assert_close(vector, expected, atol=1e-5, rtol=0)
+
+
+def test_pictures_of_clip_are_those_of_the_joint_model(clip: CLIPSettings):
+    pictures, prepared = pixels(
+        np.array([0.48145466, 0.4578275, 0.40821073]), np.array([0.26862954, 0.26130258, 0.27577711])
+    )
+    model = CLIPModel.from_pretrained(clip.checkpoint).eval()
+    with torch.inference_mode():
+        expected = normalize(model.get_image_features(prepared).pooler_output)
+    torch.testing.assert_close(replace(clip, images_per_batch=2).image_tower().encode(pictures), expected)
+
+
+def test_pictures_of_siglip_are_those_of_the_joint_model(siglip: SigLIP2Settings):
+    pictures, prepared = pixels(np.array(0.5), np.array(0.5))
+    model = SiglipModel.from_pretrained(siglip.checkpoint).eval()
+    with torch.inference_mode():
+        expected = normalize(model.get_image_features(prepared).pooler_output)
+    tower = replace(siglip, images_per_batch=2).image_tower()
+    torch.testing.assert_close(tower.encode(pictures), expected, atol=1e-5, rtol=0)
+    assert tower.encode([]).shape == (0, tiny.WIDTH)
+
+
+def test_a_vector_is_of_its_text_alone(settings: Settings):
+    tower = settings.text_tower()
+    alone = torch.cat([tower.encode([text]) for text in TEXTS])
+    torch.testing.assert_close(tower.encode(TEXTS), alone, atol=1e-5, rtol=0)
+    torch.testing.assert_close(tower.encode(TEXTS[::-1]).flip(0), alone, atol=1e-5, rtol=0)
+    assert (alone[0] @ alone[1:].T).max() < 0.99
+    torch.testing.assert_close(alone.norm(dim=1), torch.ones(len(TEXTS)))
+
+
+def test_long_texts_are_cut_before_their_end_and_counted(settings: Settings):
+    tower = settings.text_tower()
+    frame = 2 if isinstance(settings, CLIPSettings) else 1
+    words = (tiny.WORDS * 2)[: tower.context - frame + 1]
+    fits, longer = " ".join(words[:-1]), " ".join(words)
+    vectors = tower.encode([fits, longer])
+    assert (tower.context, tower.cut) == (tiny.CONTEXT, 1)
+    torch.testing.assert_close(vectors[1], vectors[0])
+    tower.encode([longer, longer])
+    assert tower.cut == 3
+
+
+def test_bfloat16_is_near(settings: Settings):
+    vectors = replace(settings, dtype=Dtype.bfloat16).text_tower().encode(TEXTS)
+    assert vectors.dtype == torch.float32
+    assert cosine_similarity(vectors, settings.text_tower().encode(TEXTS)).min() > 0.99
+
+
+@pytest.mark.parametrize(("half", "tower"), [("vision", "text_tower"), ("text", "image_tower")])
+def test_a_half_is_loaded_without_the_other(settings: Settings, tmp_path: Path, half: str, tower: str):
+    folder = _copy(settings, tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: weight for name, weight in weights.items() if not name.startswith((f"{half}_", half[:4]))}
+    assert len(kept) < len(weights)
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+    without = replace(settings, checkpoint=str(folder))
+    getattr(without, tower)()
+    other: Callable[[], object] = without.image_tower if tower == "text_tower" else without.text_tower
+    with pytest.raises(UserError, match=r"weights in .* are no whole \w+: \S+ is not among them\. Fetch them again"):
+        other()
+
+
+def test_nothing_is_said_of_the_other_half(settings: Settings, capfd: pytest.CaptureFixture[str]):
+    settings.text_tower()
+    settings.image_tower()
+    assert "LOAD REPORT" not in "".join(capfd.readouterr())
+
+
+def test_the_space_tells_checkpoints_apart(settings: Settings, tmp_path: Path):
+    folder = _copy(settings, tmp_path)
+    copied = replace(settings, checkpoint=str(folder))
+    assert copied.space == settings.space  # wherever it lies
+    assert replace(copied, tokens_per_batch=1).space == settings.space
+    weights = load_file(folder / "model.safetensors")
+    weights[max(weights)] += 1e-3
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    assert copied.space != settings.space
+    hub = type(settings)()
+    assert replace(hub, revision="f" * 40).space != hub.space
+    assert hub.checkpoint in hub.space
+
+
+def test_what_fits_not_is_named(clip: CLIPSettings, siglip: SigLIP2Settings, tmp_path: Path):
+    with pytest.raises(
+        UserError, match=r"^the checkpoint in .* is of kind 'siglip', where 'clip' is needed\. Set encoder=siglip2\.$"
+    ):
+        replace(clip, checkpoint=siglip.checkpoint).text_tower()
+    with pytest.raises(UserError, match=r"is of kind 'clip', where 'siglip' is needed\. Set encoder=clip\.$"):
+        replace(siglip, checkpoint=clip.checkpoint).image_tower()
+    BertConfig().save_pretrained(tmp_path / "bert")
+    with pytest.raises(UserError, match=r"is of kind 'bert', where 'clip' is needed\. Choose another encoder\.checkp"):
+        replace(clip, checkpoint=str(tmp_path / "bert")).image_tower()
+    for settings in (clip, siglip):
+        for tower in (settings.text_tower, settings.image_tower):
+            tower()
+        wrong = replace(settings, dimension=7)
+        for tower in (wrong.text_tower, wrong.image_tower):
+            with pytest.raises(UserError, match=rf"make {settings.dimension} dimensions, and encoder\.dimension is 7"):
+                tower()
+
+
+@pytest.mark.parametrize(
+    ("gone", "what"),
+    [
+        ("config.json", "configuration"),
+        ("model.safetensors", "weights"),
+        ("tokenizer*", "tokenizer"),
+        ("*processor*", "image processor"),
+    ],
+)
+def test_what_a_folder_lacks_is_named(settings: Settings, tmp_path: Path, gone: str, what: str):
+    folder = _copy(settings, tmp_path)
+    for path in list(folder.glob(gone)):
+        path.unlink()
+    lacking = replace(settings, checkpoint=str(folder))
+    tower = lacking.image_tower if what == "image processor" else lacking.text_tower
+    with pytest.raises(UserError, match=rf"^the checkpoint in .* has no {what} that can be read: .* Name another"):
+        tower()
+
+
+def test_torn_weights_have_no_name(settings: Settings, tmp_path: Path):
+    folder = _copy(settings, tmp_path)
+    (folder / "model.safetensors").write_bytes(b"torn")
+    with pytest.raises(UserError, match=r"model\.safetensors is torn, or no file of weights: .* Fetch it again"):
+        _ = replace(settings, checkpoint=str(folder)).space
+
+
+def _copy(settings: Settings, folder: Path) -> Path:
+    return Path(shutil.copytree(settings.checkpoint, folder / "copy"))

@@ -1,0 +1,77 @@
+"""The two halves of SigLIP (arXiv 2303.15343) and of SigLIP 2 of fixed resolution (arXiv 2502.14786), loaded apart."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unicorn.encoder.images import PixelImageTower
+from unicorn.encoder.pretrained import check_dimension, load_half, load_preparation, load_tokenizer, read_config
+from unicorn.encoder.texts import TokenTextTower
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+class SigLIPTextTower(TokenTextTower):
+    """A transformer that reads both ways, whose last place is projected.
+
+    Texts are as they were in training, whatever a checkpoint's tokenizer would do: in lower case, with one token
+    that ends them, and padded on the right to the whole context, padding being read like any other token.
+    """
+
+    def __init__(self, model: Any, tokenizer: "PreTrainedTokenizerFast", tokens_per_batch: int) -> None:
+        config = model.config
+        super().__init__(
+            context=config.max_position_embeddings, dimension=config.projection_size, tokens_per_batch=tokens_per_batch
+        )
+        self._model = model
+        self._tokenizer: Any = tokenizer
+
+    def _padded(self, length: int) -> int:
+        return self.context
+
+    def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        lower = [text.lower() for text in texts]
+        rows: list[list[int]] = self._tokenizer(lower, add_special_tokens=False)["input_ids"]
+        return [[*row, self._tokenizer.eos_token_id] for row in rows]
+
+    def _embed(self, ids: list[list[int]]) -> Float[Tensor, "n d"]:
+        tokens = torch.full((len(ids), self.context), self._tokenizer.pad_token_id)
+        for row, few in zip(tokens, ids, strict=True):
+            row[: len(few)] = torch.tensor(few)
+        return self._model(input_ids=tokens.to(self._model.device)).pooler_output
+
+
+def load_siglip_text_tower(
+    folder: Path, *, dimension: int, dtype: str, device: str, tokens_per_batch: int
+) -> SigLIPTextTower:
+    """SigLIP's text half. Raises UserError, in a line, for what is no whole SigLIP of that dimension."""
+    from transformers import SiglipTextModel
+
+    config = read_config(folder, "siglip")
+    check_dimension(folder, config.text_config.projection_size, dimension)
+    model = load_half(SiglipTextModel, config.text_config, folder, dtype=dtype, device=device)
+    return SigLIPTextTower(model, load_tokenizer(folder), tokens_per_batch)
+
+
+def load_siglip_image_tower(
+    folder: Path, *, dimension: int, dtype: str, device: str, images_per_batch: int
+) -> PixelImageTower:
+    """SigLIP's image half. Raises as the text half."""
+    from transformers import SiglipVisionModel
+    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+    config = read_config(folder, "siglip")
+    check_dimension(folder, config.vision_config.hidden_size, dimension)
+    model = load_half(SiglipVisionModel, config.vision_config, folder, dtype=dtype, device=device)
+
+    def embed(pixels: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n d"]:
+        return model(pixels.to(model.device, model.dtype)).pooler_output
+
+    # By PIL wherever torchvision is or is not: the two resize differently.
+    prepare = load_preparation(SiglipImageProcessorPil, folder)
+    return PixelImageTower(embed, prepare, dimension=dimension, images_per_batch=images_per_batch)
