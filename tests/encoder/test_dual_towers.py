@@ -171,7 +171,7 @@ def test_what_fits_not_is_named(clip: CLIPSettings, siglip: SigLIP2Settings, tmp
 @pytest.mark.parametrize(
     ("gone", "what"),
     [
-        ("config.json", "configuration"),
+        ("config.json", "config.json of towers"),
         ("model.safetensors", "weights"),
         ("tokenizer*", "tokenizer"),
         ("*processor*", "image processor"),

@@ -221,7 +221,9 @@ def test_damaged_weights_are_named(settings: LLM2CLIPSettings, tmp_path: Path):
     ):
         broken.image_tower()
     (clip / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"checkpoint in .*clip has no configuration that can be read: .* Name another"):
+    with pytest.raises(
+        UserError, match=r"checkpoint in .*clip has no config.json of towers that can be read: .* Name another"
+    ):
         broken.image_tower()
     (clip / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(UserError, match=r"model\.safetensors is torn, or no file of weights: .* Fetch it again"):

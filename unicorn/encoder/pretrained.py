@@ -27,7 +27,7 @@ def read_config(folder: Path, kind: str) -> Any:
     try:
         return architecture.from_pretrained(folder)
     except (OSError, ValueError, TypeError) as error:
-        raise _unreadable(folder, "configuration", error) from error
+        raise _unreadable(folder, "config.json of towers", error) from error
 
 
 def check_dimension(folder: Path, found: int, wanted: int) -> None:
@@ -87,7 +87,7 @@ def _read_kind(folder: Path) -> str:
     try:
         return str(orjson.loads((folder / "config.json").read_bytes())["model_type"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(folder, "configuration", error) from error
+        raise _unreadable(folder, "config.json of towers", error) from error
 
 
 def _unreadable(folder: Path, what: str, error: Exception) -> UserError:
