@@ -1,7 +1,7 @@
 # make demo   text in, a model that answers questions about pictures out
 # make science   the comparison of transfers, captions and test sets: an hour on two cores
 # make ablations  what each choice of the defaults is worth: longer
-# make bench  the data path, measured beside the published way; writes docs/bench.md
+# make bench  the data path beside the published way, and the encoding beside others; writes docs/bench.md, encoding.md
 # make test   every fast test;  make check: lint, format, types, import direction
 
 PYTHON ?= python3
@@ -46,8 +46,9 @@ ablations: .venv/demo
 		$(BIN)/python evaluate.py $(SWEEP) name=ablations $$change task=scenes || exit; \
 	done
 
-bench: .venv/demo
+bench: .venv/dev
 	$(BIN)/python -m bench.data_path
+	$(BIN)/python -m bench.encoding
 
 test: .venv/dev
 	$(BIN)/python -m pytest

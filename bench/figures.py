@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -114,8 +115,11 @@ def expectations(comparison: Comparison) -> list[Expectation]:
     ]
 
 
-def circumstances(command: str) -> dict[str, str | float | dict[str, str]]:
-    """What a figure must come with: command, commit, machine and what else it is doing, date and versions."""
+def circumstances(command: str, beside: Sequence[str] = ()) -> dict[str, str | float | dict[str, str]]:
+    """What a figure must come with: command, commit, machine and what else it is doing, date and versions.
+
+    `beside` names packages that are measured beside this one.
+    """
     return {
         "command": command,
         "commit": _commit(),
@@ -124,7 +128,8 @@ def circumstances(command: str) -> dict[str, str | float | dict[str, str]]:
         "cores": len(os.sched_getaffinity(0)),
         "load_average": os.getloadavg()[0],
         "memory_bytes": int(_field("/proc/meminfo", "MemTotal").split()[0]) * 1024,
-        "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in (*PACKAGES, *beside)},
     }
 
 
@@ -133,7 +138,16 @@ def _commit() -> str:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
 
     # The results themselves are written after what they are results of.
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results", ":!docs/bench.md")
+    changed = git(
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        ".",
+        ":!bench/results",
+        ":!docs/bench.md",
+        ":!docs/encoding.md",
+    )
     return (git("rev-parse", "--short=10", "HEAD") or "unknown") + (" with changes" if changed else "")
 
 

@@ -19,9 +19,7 @@ PAGE = """\
 `make bench` writes this page and [data_path.json](../bench/results/data_path.json): generated rows of 1,280
 dimensions, once through Unicorn and once the published way, in one run.
 
-Command `{command}`, commit {commit}, {date}. Machine: {processor}, {cores} cores, {memory:.0f} GiB of memory, load
-average {load:.1f} before the run.
-Versions: {versions}.
+{machine}
 
 {tables}
 ## How it was measured
@@ -60,6 +58,17 @@ def save_results(path: Path, comparisons: Sequence[Comparison], at: Mapping[str,
         temporary.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
 
 
+def machine_line(at: Mapping[str, Any]) -> str:
+    """Command, commit, date, machine and versions, as a page tells them."""
+    versions = ", ".join(f"{name} {number}" for name, number in at["versions"].items())
+    memory = at["memory_bytes"] / 2**30
+    return (
+        f"Command `{at['command']}`, commit {at['commit']}, {at['date']}. Machine: {at['processor']}, "
+        f"{at['cores']} cores, {memory:.0f} GiB of memory, load\naverage {at['load_average']:.1f} before the run.\n"
+        f"Versions: {versions}."
+    )
+
+
 def save_page(path: Path, comparisons: Sequence[Comparison], at: Mapping[str, Any]) -> None:
     """Every figure as Markdown."""
     last = comparisons[-1].unicorn
@@ -71,14 +80,7 @@ def save_page(path: Path, comparisons: Sequence[Comparison], at: Mapping[str, An
         if item.mean_difference is not None
     ]
     page = PAGE.format(
-        command=at["command"],
-        commit=at["commit"],
-        date=at["date"],
-        processor=at["processor"],
-        cores=at["cores"],
-        load=at["load_average"],
-        memory=at["memory_bytes"] / 2**30,
-        versions=", ".join(f"{name} {number}" for name, number in at["versions"].items()),
+        machine=machine_line(at),
         tables="\n".join(table.markdown() for table in tables),
         measured=comparisons[-1].published.extrapolated_from or last.rows,
         tokens=last.tokens_per_sample,
@@ -112,7 +114,7 @@ class TextTable:
 
 def _expectation_table(comparison: Comparison) -> TextTable:
     rows = [
-        (item.name, _times(item.expected), about + _times(item.ratio), "yes" if item.met else "no")
+        (item.name, times(item.expected), about + times(item.ratio), "yes" if item.met else "no")
         for item in expectations(comparison)
         for about in ["~ " if item.beside_published and comparison.published.extrapolated_from else ""]
     ]
@@ -130,10 +132,10 @@ def figure_table(comparison: Comparison) -> TextTable:
 
     def both(name: str, text: Callable[[float], str], of: Callable[[Figures], float], *, more: bool = False) -> Row:
         ratio = of(ours) / of(theirs) if more else of(theirs) / of(ours)
-        return name, about + text(of(theirs)), text(of(ours)), about + _times(ratio)
+        return name, about + text(of(theirs)), text(of(ours)), about + times(ratio)
 
     def looked_up(name: str, seconds: float) -> Row:
-        return name, "", _duration(seconds), about + _times(theirs.lookup_seconds / seconds)
+        return name, "", duration(seconds), about + times(theirs.lookup_seconds / seconds)
 
     def alone(name: str, text: str) -> Row:
         return name, "", text, ""
@@ -142,25 +144,26 @@ def figure_table(comparison: Comparison) -> TextTable:
         title=f"{ours.rows:,} rows",
         columns=("", "published", "Unicorn", "ratio"),
         rows=[
-            both("look-up by id, per vector", _duration, lambda way: way.lookup_seconds),
-            alone("- of it resolving, all ids at once", _duration(ours.resolve_seconds)),
-            alone("- of it fetching, in batches of 256", _duration(ours.fetch_seconds)),
+            both("look-up by id, per vector", duration, lambda way: way.lookup_seconds),
+            alone("- of it resolving, all ids at once", duration(ours.resolve_seconds)),
+            alone("- of it fetching, in batches of 256", duration(ours.fetch_seconds)),
             looked_up("- every batch resolved on its own", ours.batch_seconds),
             looked_up("- one id alone", ours.single_seconds),
             both("streaming, one worker, samples/s", _rate, lambda way: way.stream_rate, more=True),
-            both("mean pass, loading included", _duration, lambda way: way.mean_seconds),
-            alone("- merely reading the same bytes", _duration(ours.read_seconds)),
+            both("mean pass, loading included", duration, lambda way: way.mean_seconds),
+            alone("- merely reading the same bytes", duration(ours.read_seconds)),
             both("anonymous memory of a process", _bytes, lambda way: way.memory_bytes),
             ("- of it imports", _bytes(theirs.imports_bytes), _bytes(ours.imports_bytes), ""),
             both("anonymous memory of its worker", _bytes, lambda way: way.worker_bytes),
-            both("start-up", _duration, lambda way: way.startup_seconds),
-            alone("- with checksums verified", _duration(ours.verified_startup_seconds)),
+            both("start-up", duration, lambda way: way.startup_seconds),
+            alone("- with checksums verified", duration(ours.verified_startup_seconds)),
             both("bytes on disk", _bytes, lambda way: way.disk_bytes),
         ],
     )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them."""
     for unit, scale in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= scale:
             return f"{seconds / scale:.3g} {unit}"
@@ -175,5 +178,6 @@ def _rate(rate: float) -> str:
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
-def _times(ratio: float) -> str:
+def times(ratio: float) -> str:
+    """How many times."""
     return f"{ratio:,.0f}x" if ratio >= 100 else f"{ratio:.3g}x"
