@@ -17,6 +17,7 @@ def synthesize(config: Config) -> None:
     from unicorn.report.table import facts_table, show
     from unicorn.synthesis.captions import write_captions
     from unicorn.synthesis.embeddings import write_embeddings
+    from unicorn.synthesis.imported import import_embeddings
     from unicorn.synthesis.instructions import write_instructions
     from unicorn.synthesis.stage import report_table
 
@@ -28,7 +29,9 @@ def synthesize(config: Config) -> None:
             reports.append(write_captions(writer, seeds, config.llm.build(), config.synthesis, config.seed))
         if "instructions" in stages:
             reports.append(write_instructions(writer, config.llm.build(), config.synthesis, config.seed))
-        if "embeddings" in stages:
+        if "embeddings" in stages and config.synthesis.vectors.path:
+            reports.append(import_embeddings(writer, config.synthesis.vectors))
+        elif "embeddings" in stages:
             reports.append(write_embeddings(writer, config.encoder, config.synthesis))
     show(report_table(reports), facts_table("Written", {"dataset": Path(config.dataset)}))
 

@@ -270,7 +270,7 @@ def bench(settings: EncodingSettings) -> list[Way]:
             **at,
             "difference": difference,
             "ways": list(map(asdict, ways)),
-            "memory_bytes_by_rows": dict(zip(settings.memory_rows, held)),
+            "memory_bytes_by_rows": dict(zip(settings.memory_rows, held, strict=True)),
         }
         options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
         temporary.write_bytes(orjson.dumps(content, option=options) + b"\n")

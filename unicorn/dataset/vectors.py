@@ -10,6 +10,7 @@ from jaxtyping import Float
 from unicorn.errors import UserError
 
 COLUMN = "embedding"
+ID = "id"
 
 
 def read_vectors(path: Path) -> Float[np.ndarray, "n d"]:
@@ -34,6 +35,25 @@ def read_vectors(path: Path) -> Float[np.ndarray, "n d"]:
             "numbers is needed for each vector."
         )
     return vectors
+
+
+def read_ids(path: Path) -> list[str] | None:
+    """The column `id` of a .parquet of vectors, row by row; None for files of another form, which have none.
+
+    Raises UserError, naming the file and the row, if the column is missing, is no text, or names an id twice.
+    """
+    if path.suffix != ".parquet":
+        return None
+    with pq.ParquetFile(path) as file:
+        if ID not in file.schema_arrow.names or not pa.types.is_string(file.schema_arrow.field(ID).type):
+            raise UserError(f"{path} has no column {ID!r} of texts: it says whose vector each row is. Write it again.")
+        ids: list[str | None] = file.read(columns=[ID])[ID].to_pylist()
+    seen: set[str] = set()
+    for row, name in enumerate(ids):
+        if name is None or name in seen:
+            raise UserError(f"{path}, row {row}: the id {name!r} is null, or comes a second time. Mend the file.")
+        seen.add(name)
+    return [name for name in ids if name is not None]
 
 
 def _read_npy(path: Path) -> np.ndarray:

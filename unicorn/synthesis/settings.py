@@ -15,6 +15,22 @@ class TaskShares:
 
 
 @dataclass(kw_only=True)
+class VectorsSettings:
+    """Vectors that exist already, in place of those that the text tower would make."""
+
+    path: str = ""
+    """A .npy, .safetensors or .parquet file; empty: the text tower makes them."""
+    encoder: str = ""
+    """The name of the space that they lie in: `space` of the encoder whose image tower is to read pictures."""
+
+    def __post_init__(self) -> None:
+        if bool(self.path) != bool(self.encoder):
+            raise UserError(
+                "synthesis.vectors.path names a file, and synthesis.vectors.encoder what made it: name both, or neither."
+            )
+
+
+@dataclass(kw_only=True)
 class SynthesisSettings:
     """What a dense caption and an instruction are, and how patiently they are asked for."""
 
@@ -28,6 +44,7 @@ class SynthesisSettings:
     instructed: float = 1.0  # share of the captions that get an instruction; 0.38 in the paper
     shares: TaskShares = field(default_factory=TaskShares)
     encode_batch: int = 256  # captions that the text tower encodes at once
+    vectors: VectorsSettings = field(default_factory=VectorsSettings)
 
     def __post_init__(self) -> None:
         for key in ("block_size", "max_attempts", "words_min", "pairs_min", "encode_batch"):
