@@ -115,7 +115,7 @@ def test_ids_that_say_nothing_are_named(folder: Path, vectors: np.ndarray) -> No
     for row, name in ((5, None), (9, "seed-3")):
         path = save_parquet(folder.parent / "v.parquet", [*ids[:row], name, *ids[row + 1 :]], vectors)
         with pytest.raises(
-            UserError, match=rf"row {row}: the id {name!r} is null, or comes a second time\. Mend the fil"
+            UserError, match=rf"row {row}: the id {name!r} is null, or that of an earlier row, too\. Mend"
         ):
             load(folder, path)
     pq.write_table(pa.table({"embedding": list(vectors)}), folder.parent / "v.parquet")

@@ -51,7 +51,9 @@ def read_ids(path: Path) -> list[str] | None:
     seen: set[str] = set()
     for row, name in enumerate(ids):
         if name is None or name in seen:
-            raise UserError(f"{path}, row {row}: the id {name!r} is null, or comes a second time. Mend the file.")
+            raise UserError(
+                f"{path}, row {row}: the id {name!r} is null, or that of an earlier row, too. Mend the file."
+            )
         seen.add(name)
     return [name for name in ids if name is not None]
 

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int64
 
 from unicorn.dataset import DatasetWriter, Embeddings, Part
 from unicorn.dataset.vectors import read_ids, read_vectors
@@ -17,6 +17,9 @@ from unicorn.synthesis.stage import StageReport
 from unicorn.transfer.statistics import UNIT_NORM_TOLERANCE
 
 _log = logging.getLogger(__name__)
+
+Rows = Int64[np.ndarray, " n"]
+Norms = Float32[np.ndarray, " n"]
 
 
 def import_embeddings(writer: DatasetWriter, settings: VectorsSettings) -> StageReport:
@@ -35,38 +38,40 @@ def import_embeddings(writer: DatasetWriter, settings: VectorsSettings) -> Stage
             "one for each, in their order; a .parquet with a column 'id' may have more, in any order."
         )
     made_by = {"dimension": vectors.shape[1], "imported": Stamp.of(path).xxh3_128}
+    row_of = {name: row for row, name in enumerate(ids)} if ids is not None else {}
+    rows, norms = dict[int, Rows](), dict[int, Norms]()
+    first = 0
+    for block in captions.blocks:  # all are checked before the first is written
+        names = [caption.id for caption in captions.read(block)]
+        rows[block] = np.arange(first, first + len(names)) if ids is None else _find(names, row_of, path)
+        norms[block] = _norms(vectors[rows[block]], names, path)
+        first += len(names)
     part = writer.embeddings(settings.encoder, made_by)
-    row_of = None if ids is None else {name: row for row, name in enumerate(ids)}
-    first, scaled = 0, 0
     with progress("embeddings", captions.rows) as advance:
         for block in captions.blocks:
-            names = [caption.id for caption in captions.read(block)]
             if not part.finished(block):
-                rows = range(first, first + len(names)) if row_of is None else _find(names, row_of, path)
-                found = np.asarray(vectors[np.asarray(rows)], dtype=np.float32)
-                norms = _norms(found, names, path)
-                scaled += int((np.abs(norms - 1) >= UNIT_NORM_TOLERANCE).sum())
-                part.write(block, Embeddings(ids=names, vectors=found / norms[:, None]))
-            first += len(names)
-            advance(len(names))
+                names = [caption.id for caption in captions.read(block)]
+                scaled = vectors[rows[block]].astype(np.float32) / norms[block][:, None]
+                part.write(block, Embeddings(ids=names, vectors=scaled))
+            advance(len(rows[block]))
     part.complete(len(captions.blocks))
-    if scaled:
-        _log.warning("%d of the %d vectors in %s were not of norm 1, and were scaled to it", scaled, first, path)
+    if other := sum(int((np.abs(each - 1) >= UNIT_NORM_TOLERANCE).sum()) for each in norms.values()):
+        _log.warning("%d of the %d vectors in %s were not of norm 1, and were scaled to it", other, first, path)
     return StageReport(
         stage=Part.EMBEDDINGS.value, written=part.rows, rejected=part.rejected, seconds=time.monotonic() - began
     )
 
 
-def _find(names: list[str], row_of: dict[str, int], path: Path) -> list[int]:
+def _find(names: list[str], row_of: dict[str, int], path: Path) -> Rows:
     if missing := [name for name in names if name not in row_of]:
         raise UserError(
             f"{path} has no vector of caption {missing[0]} (and {len(missing) - 1} more of its block). "
             "Add a row under each caption's id."
         )
-    return [row_of[name] for name in names]
+    return np.array([row_of[name] for name in names])
 
 
-def _norms(vectors: Float32[np.ndarray, "n d"], names: list[str], path: Path) -> Float[np.ndarray, " n"]:
+def _norms(vectors: Float[np.ndarray, "n d"], names: list[str], path: Path) -> Norms:
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1).astype(np.float32)
     bad = ~(np.isfinite(norms) & (norms > 0))
     if bad.any():

@@ -26,7 +26,8 @@ class VectorsSettings:
     def __post_init__(self) -> None:
         if bool(self.path) != bool(self.encoder):
             raise UserError(
-                "synthesis.vectors.path names a file, and synthesis.vectors.encoder what made it: name both, or neither."
+                "synthesis.vectors.path names a file, and synthesis.vectors.encoder what made it: "
+                "name both, or neither."
             )
 
 
