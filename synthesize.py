@@ -16,12 +16,17 @@ def synthesize(config: Config) -> None:
     from unicorn.dataset import DatasetWriter
     from unicorn.report.table import facts_table, show
     from unicorn.synthesis.captions import write_captions
-    from unicorn.synthesis.embeddings import write_embeddings
+    from unicorn.synthesis.embeddings import hand_in_embeddings, write_embeddings
     from unicorn.synthesis.imported import import_embeddings
     from unicorn.synthesis.instructions import write_instructions
+    from unicorn.synthesis.ranks import Ranks
     from unicorn.synthesis.stage import report_table
 
-    stages = config.chosen_stages(STAGES)
+    stages, ranks = config.chosen_stages(STAGES), Ranks.of_environment()
+    ranks.require_embeddings_alone(stages)
+    if ranks.rank > 0:
+        show(report_table([hand_in_embeddings(Path(config.dataset), config.encoder, config.synthesis, ranks)]))
+        return
     reports = []
     with DatasetWriter(Path(config.dataset), config.synthesis.block_size) as writer:
         if "captions" in stages:
@@ -32,7 +37,7 @@ def synthesize(config: Config) -> None:
         if "embeddings" in stages and config.synthesis.vectors.path:
             reports.append(import_embeddings(writer, config.synthesis.vectors))
         elif "embeddings" in stages:
-            reports.append(write_embeddings(writer, config.encoder, config.synthesis))
+            reports.append(write_embeddings(writer, config.encoder, config.synthesis, ranks))
     show(report_table(reports), facts_table("Written", {"dataset": Path(config.dataset)}))
 
 

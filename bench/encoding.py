@@ -50,9 +50,9 @@ PAGE = """\
 
 {memory}
 
-- The model: BERT of MiniLM's shape (6 layers, 384 wide) with random weights, {parameters:.0f}M parameters, in float32 on
-  {threads} threads; mean over tokens, unit norm. Captions: {captions:,} of {words} words on average, log-normal between
-  40 and 500, as dense captions are; one word is one token.
+- The model: BERT of MiniLM's shape (6 layers, 384 wide) with random weights, {parameters:.0f}M parameters, in float32
+  on {threads} threads; mean over tokens, unit norm. Captions: {captions:,} of {words} words on average, log-normal
+  between 40 and 500, as dense captions are; one word is one token.
 - Plain loop: {batch} captions at a time as they come, padded to the longest. sentence-transformers {version}: its own
   `encode` of all captions, with its own batch size of {batch}, which sorts by length. Unicorn: `encode` of the stage
   `embeddings`, a block of captions sorted by length, {window} at a time, in batches of {budget:,} tokens at most.

@@ -1,5 +1,6 @@
 """Where tensors are."""
 
+import os
 from typing import TYPE_CHECKING
 
 from unicorn.errors import UserError
@@ -11,12 +12,19 @@ if TYPE_CHECKING:
 def choose_device(name: str) -> "torch.device":
     """The device of that name; `auto` is the accelerator, or the CPU where there is none.
 
+    Of several accelerators `auto` takes the one that a launcher has given this process (LOCAL_RANK).
+
     Raises UserError if there is no such device.
     """
     import torch
 
     if name == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return (
+            torch.device(accelerator.type, int(os.environ.get("LOCAL_RANK", "0")))
+            if accelerator
+            else torch.device("cpu")
+        )
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # the latter of a build that knows CUDA by name alone

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float16
 
+from unicorn.dataset.hand_ins import HandIns
 from unicorn.dataset.manifest import Manifest, Part
 from unicorn.dataset.part import PartWriter
 from unicorn.dataset.shards import (
@@ -144,8 +145,7 @@ class DatasetWriter:
 
     def finished_captions(self) -> CaptionWriter:
         """The captions, whatever made them, to be read. Raises UserError if they are not all there."""
-        self._manifest.require_complete(self.folder, Part.CAPTIONS)
-        return self.captions(self._manifest.parts[Part.CAPTIONS].made_by)
+        return read_captions(self.folder, self._manifest)
 
     def instructions(self, made_by: dict[str, Any]) -> InstructionWriter:
         """The instructions; as `captions`."""
@@ -154,3 +154,13 @@ class DatasetWriter:
     def embeddings(self, space: str, made_by: dict[str, Any]) -> EmbeddingWriter:
         """The vectors of one embedding space, raw; as `captions`."""
         return EmbeddingWriter(self.folder, self._manifest, space, made_by)
+
+    def handed_in(self, space: str, dimension: int) -> HandIns:
+        """The blocks of vectors that other processes encode for this one."""
+        return HandIns(self.folder, self._manifest, space, dimension)
+
+
+def read_captions(folder: Path, manifest: Manifest) -> CaptionWriter:
+    """The captions of a dataset, whatever made them, to be read. Raises UserError if they are not all there."""
+    manifest.require_complete(folder, Part.CAPTIONS)
+    return CaptionWriter(folder, manifest, manifest.parts[Part.CAPTIONS].made_by)

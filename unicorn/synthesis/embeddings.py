@@ -5,16 +5,22 @@ The vectors are stored as the tower makes them; every transfer, stage and ablati
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float32
 
 from unicorn.dataset import DatasetWriter, Embeddings, Part
+from unicorn.dataset.hand_ins import HandIns
+from unicorn.dataset.manifest import Manifest
+from unicorn.dataset.writer import read_captions
 from unicorn.errors import UserError
 from unicorn.records import Caption
 from unicorn.report.progress import progress
+from unicorn.synthesis.ranks import Ranks
 from unicorn.synthesis.settings import SynthesisSettings
 from unicorn.synthesis.stage import StageReport
 from unicorn.transfer.statistics import UNIT_NORM_TOLERANCE
@@ -25,36 +31,83 @@ if TYPE_CHECKING:  # torch is loaded with the tower, and not before
 _log = logging.getLogger(__name__)
 
 
-def write_embeddings(writer: DatasetWriter, encoder: "EncoderSettings", settings: SynthesisSettings) -> StageReport:
+def write_embeddings(
+    writer: DatasetWriter, encoder: "EncoderSettings", settings: SynthesisSettings, ranks: Ranks | None = None
+) -> StageReport:
     """Write the vectors of all captions; blocks that an earlier run has finished are kept.
 
-    The tower is loaded only if there is something to encode. Raises UserError, naming the caption, for a
-    vector that cannot be used.
+    Of several processes this is the first: it encodes its share, and takes what the others hand in. The tower is
+    loaded only if there is something to encode. Raises UserError, naming the caption, for a vector that cannot be used.
     """
     began = time.monotonic()
+    ranks = ranks or Ranks()
     captions = writer.finished_captions()
     part = writer.embeddings(encoder.space, {"dimension": encoder.dimension})
+    handed_in = writer.handed_in(encoder.space, encoder.dimension)
     unfinished = [block for block in captions.blocks if not part.finished(block)]
-    if unfinished:
-        tower, encoded = encoder.text_tower(), captions.rows - part.rows
-        with progress("embeddings", captions.rows) as advance:
-            advance(part.rows)
-            for block in unfinished:
-                items = captions.read(block)
-                vectors = encode(items, tower, encoder.dimension, settings.encode_batch, advance)
-                part.write(block, Embeddings(ids=[item.id for item in items], vectors=vectors))
-        if tower.cut:
-            _log.warning(
-                "%d of %d captions (%.1f%%) are longer than the %d tokens that the text tower reads, and were cut",
-                *(tower.cut, encoded, 100 * tower.cut / encoded, tower.context),
-            )
+    share = _Share(encoder, settings)
+    with progress("embeddings", captions.rows) as advance:
+        advance(part.rows)
+        for block in filter(ranks.mine, unfinished):
+            part.write(block, share.encode(captions.read(block), advance))
+        for block in unfinished:
+            if not ranks.mine(block):
+                content = handed_in.take(block)
+                part.write(block, content)
+                advance(len(content))
+    share.tell_of_cuts()
     part.complete(len(captions.blocks))
+    handed_in.clear()
     return StageReport(
         stage=Part.EMBEDDINGS.value,
         written=part.rows,
         rejected=part.rejected,
         seconds=time.monotonic() - began,
     )
+
+
+def hand_in_embeddings(
+    dataset: Path, encoder: "EncoderSettings", settings: SynthesisSettings, ranks: Ranks
+) -> StageReport:
+    """Encode this rank's share of the blocks that are not there yet, for the first rank to take. Raises as the first."""
+    began = time.monotonic()
+    manifest = Manifest.load(dataset)
+    captions = read_captions(dataset, manifest)
+    handed_in = HandIns(dataset, manifest, encoder.space, encoder.dimension)
+    finished = manifest.parts[Part.EMBEDDINGS].shards if Part.EMBEDDINGS in manifest.parts else {}
+    unfinished = [block for block in captions.blocks if block not in finished and not handed_in.there(block)]
+    share, written = _Share(encoder, settings), 0
+    for block in filter(ranks.mine, unfinished):
+        content = share.encode(captions.read(block), lambda _: None)
+        handed_in.give(block, content)
+        written += len(content)
+    share.tell_of_cuts()
+    return StageReport(
+        stage=Part.EMBEDDINGS.value, written=written, rejected=Counter(), seconds=time.monotonic() - began
+    )
+
+
+class _Share:
+    """The blocks that one process encodes. The tower is loaded with the first."""
+
+    def __init__(self, encoder: "EncoderSettings", settings: SynthesisSettings) -> None:
+        self._encoder = encoder
+        self._batch = settings.encode_batch
+        self._tower: TextTower | None = None
+        self._encoded = 0
+
+    def encode(self, captions: Sequence[Caption], advance: Callable[[int], None]) -> Embeddings:
+        self._tower = self._tower or self._encoder.text_tower()
+        vectors = encode(captions, self._tower, self._encoder.dimension, self._batch, advance)
+        self._encoded += len(captions)
+        return Embeddings(ids=[caption.id for caption in captions], vectors=vectors)
+
+    def tell_of_cuts(self) -> None:
+        if self._tower is not None and (cut := self._tower.cut):
+            _log.warning(
+                "%d of %d captions (%.1f%%) are longer than the %d tokens that the text tower reads, and were cut",
+                *(cut, self._encoded, 100 * cut / self._encoded, self._tower.context),
+            )
 
 
 def encode(

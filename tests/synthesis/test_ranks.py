@@ -1,0 +1,104 @@
+"""Several processes encode one dataset, and leave what one would have left."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.synthesis.stand_ins import (
+    SETTINGS,
+    HashTower,
+    ListedSeeds,
+    ScriptedGenerator,
+    as_encoder,
+    files_of,
+    good_answer,
+)
+from unicorn.dataset import DatasetWriter
+from unicorn.errors import UserError
+from unicorn.synthesis.captions import write_captions
+from unicorn.synthesis.embeddings import hand_in_embeddings, write_embeddings
+from unicorn.synthesis.ranks import Ranks
+
+ROOT = Path(__file__).parent.parent.parent
+COUNT, BLOCK = 150, 20
+
+
+def captioned(folder: Path) -> Path:
+    with DatasetWriter(folder, block_size=BLOCK) as writer:
+        write_captions(writer, ListedSeeds(COUNT), ScriptedGenerator(good_answer), SETTINGS, 0)
+    return folder
+
+
+def finish(folder: Path, tower: HashTower, ranks: Ranks) -> dict[str, bytes]:
+    with DatasetWriter(folder, block_size=BLOCK) as writer:
+        report = write_embeddings(writer, as_encoder(tower), SETTINGS, ranks)
+    assert report.written == COUNT
+    return files_of(folder)
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> dict[str, bytes]:
+    return finish(captioned(tmp_path / "alone"), HashTower(), Ranks())
+
+
+def test_three_ranks_leave_what_one_leaves(tmp_path: Path, alone: dict[str, bytes]) -> None:
+    folder = captioned(tmp_path / "shared")
+    towers = [HashTower() for _ in range(3)]
+    for rank in (2, 1):
+        hand_in_embeddings(folder, as_encoder(towers[rank]), SETTINGS, Ranks(rank=rank, world_size=3))
+    assert finish(folder, towers[0], Ranks(rank=0, world_size=3)) == alone
+    assert [sum(map(len, tower.batches)) for tower in towers] == [60, 50, 40]  # blocks 0 3 6, 1 4 7 and 2 5
+    assert not (folder / "handed-in").exists()
+
+
+def test_what_was_handed_in_before_a_kill_is_not_encoded_again(tmp_path: Path, alone: dict[str, bytes]) -> None:
+    folder = captioned(tmp_path / "shared")
+    second = Ranks(rank=1, world_size=2)
+    hand_in_embeddings(folder, as_encoder(HashTower()), SETTINGS, second)
+    again = HashTower()
+    assert hand_in_embeddings(folder, as_encoder(again), SETTINGS, second).written == 0
+    assert again.loaded == 0
+    assert finish(folder, HashTower(), Ranks(rank=0, world_size=2)) == alone
+    assert hand_in_embeddings(folder, as_encoder(again), SETTINGS, second).written == 0  # all is finished
+
+
+def test_what_another_tower_handed_in_is_not_taken(tmp_path: Path, alone: dict[str, bytes]) -> None:
+    folder = captioned(tmp_path / "shared")
+    other = HashTower(lambda _, vectors: vectors[:, ::-1])
+    other.space = "other"
+    hand_in_embeddings(folder, as_encoder(other), SETTINGS, Ranks(rank=1, world_size=2))
+    tower = HashTower()
+    hand_in_embeddings(folder, as_encoder(tower), SETTINGS, Ranks(rank=1, world_size=2))
+    assert tower.loaded == 1
+    assert finish(folder, HashTower(), Ranks(rank=0, world_size=2)) == alone
+
+
+def test_only_encoding_is_shared() -> None:
+    Ranks().require_embeddings_alone(["captions", "embeddings"])
+    Ranks(rank=1, world_size=2).require_embeddings_alone(["embeddings"])
+    with pytest.raises(
+        UserError, match=r"^2 processes can only encode: run the other stages in one, without a launcher"
+    ):
+        Ranks(rank=0, world_size=2).require_embeddings_alone(["captions", "embeddings"])
+
+
+def test_two_processes_of_a_launcher_encode_side_by_side(tmp_path: Path) -> None:
+    def synthesize(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, str(ROOT / "synthesize.py"), *arguments, "seeds.count=60", "synthesis.block_size=16"]
+        variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        return subprocess.Popen(command, cwd=tmp_path, env=variables, stderr=subprocess.PIPE, text=True)
+
+    def end(process: "subprocess.Popen[str]") -> None:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+
+    end(synthesize("dataset=one"))
+    end(synthesize("dataset=two", "stages=[captions,instructions]"))
+    share = ("dataset=two", "stages=[embeddings]")
+    both = [synthesize(*share, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2") for rank in range(2)]
+    for process in both:
+        end(process)
+    assert files_of(tmp_path / "two") == files_of(tmp_path / "one")
