@@ -9,7 +9,7 @@ from unicorn.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """This process among those that torchrun, or another launcher that sets RANK and WORLD_SIZE, has started."""
+    """Which process it is of those that torchrun, or another launcher that sets RANK and WORLD_SIZE, has started."""
 
     rank: int = 0
     world_size: int = 1
