@@ -129,10 +129,19 @@ def test_a_half_is_loaded_without_the_other(settings: Settings, tmp_path: Path, 
         other()
 
 
-def test_nothing_is_said_of_the_other_half(settings: Settings, capfd: pytest.CaptureFixture[str]):
+def test_nothing_is_said_of_the_other_half(settings: Settings, caplog: pytest.LogCaptureFixture):
     settings.text_tower()
     settings.image_tower()
-    assert "LOAD REPORT" not in "".join(capfd.readouterr())
+    assert not caplog.messages
+
+
+def test_padding_to_the_context_counts_into_a_batch(siglip: SigLIP2Settings):
+    tower = siglip.text_tower()
+    shapes: list[torch.Size] = []
+    model = tower._model  # pyright: ignore[reportPrivateUsage]
+    model.register_forward_pre_hook(lambda *given: shapes.append(given[-1]["input_ids"].shape), with_kwargs=True)
+    tower.encode(["dog"] * 12)
+    assert shapes == [(5, tiny.CONTEXT), (5, tiny.CONTEXT), (2, tiny.CONTEXT)]  # 64 tokens a batch at most
 
 
 def test_the_space_tells_checkpoints_apart(settings: Settings, tmp_path: Path):
@@ -140,6 +149,11 @@ def test_the_space_tells_checkpoints_apart(settings: Settings, tmp_path: Path):
     copied = replace(settings, checkpoint=str(folder))
     assert copied.space == settings.space  # wherever it lies
     assert replace(copied, tokens_per_batch=1).space == settings.space
+    prepare = folder / "preprocessor_config.json"
+    before = prepare.read_bytes()
+    prepare.write_bytes(before.replace(b"0.5", b"0.6").replace(b"0.48145466", b"0.6"))
+    assert copied.space != settings.space
+    prepare.write_bytes(before)
     weights = load_file(folder / "model.safetensors")
     weights[max(weights)] += 1e-3
     save_file(weights, folder / "model.safetensors", {"format": "pt"})

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 from transformers import CLIPVisionModelWithProjection
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from tests.encoder import tiny_llm2clip as tiny
 from unicorn.encoder.llm2clip import Dtype, LLM2CLIPSettings
@@ -150,6 +151,15 @@ def test_the_image_tower_is_that_of_transformers(settings: LLM2CLIPSettings):
         expected = unit(model(prepared).image_embeds.numpy())
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
     assert settings.image_tower().encode([]).shape == (0, tiny.DIMENSION)
+
+
+def test_pictures_are_prepared_as_the_image_processor_says(settings: LLM2CLIPSettings, tmp_path: Path):
+    CLIPImageProcessorPil(
+        size={"shortest_edge": tiny.SIDE}, crop_size={"height": tiny.SIDE, "width": tiny.SIDE}, image_mean=[0.1] * 3
+    ).save_pretrained(tmp_path)
+    picture = [Image.new("RGB", (tiny.SIDE, tiny.SIDE), "orange")]
+    other = replace(settings, image_processor=str(tmp_path)).image_tower().encode(picture)
+    assert (other - settings.image_tower().encode(picture)).abs().max() > 1e-2
 
 
 def test_the_towers_are_loaded_apart(settings: LLM2CLIPSettings, tmp_path: Path):

@@ -69,7 +69,7 @@ def write_embeddings(
 def hand_in_embeddings(
     dataset: Path, encoder: "EncoderSettings", settings: SynthesisSettings, ranks: Ranks
 ) -> StageReport:
-    """Encode this rank's share of the blocks that are not there yet, for the first rank to take. Raises as the first."""
+    """Encode this rank's share of the blocks that are not there yet, for the first to take. Raises as the first."""
     began = time.monotonic()
     manifest = Manifest.load(dataset)
     captions = read_captions(dataset, manifest)
