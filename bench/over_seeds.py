@@ -1,4 +1,4 @@
-"""The numbers of evaluations that differ in their seed alone, each as mean and 95% interval: part of `make analyses`."""
+"""The numbers of evaluations that differ in their seed alone, as means and 95% intervals: part of `make analyses`."""
 
 import sys
 from collections.abc import Sequence
