@@ -1,6 +1,7 @@
 # make demo   text in, a model that answers questions about pictures out
 # make science   the comparison of transfers, captions and test sets: an hour on two cores
 # make ablations  what each choice of the defaults is worth: longer
+# make analyses  the gap by domain and shifted test sets over three seeds: minutes, and no training
 # make bench  the data path beside the published way, and the encoding beside others; writes docs/bench.md, encoding.md
 # make test   every fast test;  make check: lint, format, types, import direction
 
@@ -18,7 +19,7 @@ DENSE = data/scenes
 SPARSE = data/scenes-sparse
 PAIRED = data/scenes-paired
 
-.PHONY: demo science ablations bench test test-slow test-gpu check clean
+.PHONY: demo science ablations analyses bench test test-slow test-gpu check clean
 
 demo: .venv/demo
 	$(BIN)/python synthesize.py
@@ -45,6 +46,15 @@ ablations: .venv/demo
 		$(BIN)/python train.py $(SWEEP) name=ablations $$change && \
 		$(BIN)/python evaluate.py $(SWEEP) name=ablations $$change task=scenes || exit; \
 	done
+
+# Each seed draws other pictures; the towers are the same.
+ANALYSES = outputs/analyses
+analyses: .venv/demo
+	for seed in 0 1 2; do \
+		$(BIN)/python evaluate.py run=null task=[domain_gap,shifted_test] encoder=scenes \
+			pictures.count=2000 pictures.seed=$$seed out=$(ANALYSES)/$$seed || exit; \
+	done
+	$(BIN)/python -m bench.over_seeds $(ANALYSES) 0 1 2
 
 bench: .venv/dev
 	$(BIN)/python -m bench.data_path

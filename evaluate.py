@@ -20,7 +20,16 @@ def evaluate(config: Config) -> None:
     from unicorn.evaluation.page import closing_tables, evaluation_report
     from unicorn.evaluation.pictures import encode_chunks, encode_pairs
     from unicorn.evaluation.run import Run
-    from unicorn.evaluation.task import Analysis, Benchmark, FileStudy, Findings, PictureStudy, Task, merge_metrics
+    from unicorn.evaluation.task import (
+        Analysis,
+        Benchmark,
+        FileStudy,
+        Findings,
+        PictureStudy,
+        Task,
+        TowerStudy,
+        merge_metrics,
+    )
     from unicorn.report.metrics import METRICS, write_metrics
     from unicorn.report.table import show
 
@@ -44,6 +53,9 @@ def evaluate(config: Config) -> None:
             case PictureStudy():
                 chunks = encode_chunks(config.pictures.build().pictures(), image_tower())
                 findings[name] = task.observe(trained.encoder.space, chunks)
+            case TowerStudy():
+                space, text_tower = trained.encoder.space, trained.encoder.text_tower()
+                findings[name] = task.study(space, config.pictures.build(), image_tower(), text_tower)
             case Analysis():
                 pictures = config.pictures.build().pictures()
                 pairs = encode_pairs(pictures, image_tower(), trained.encoder.text_tower())

@@ -21,6 +21,13 @@ def test_style_scales_the_colours_of_the_same_scenes(shift: Shift, gains: tuple[
     assert benchmark(shift).examples() == benchmark(Shift.none).examples()
 
 
+def test_blur_keeps_the_light_and_loses_the_edges() -> None:
+    plain, blurred = pixels(Shift.none), pixels(Shift.blur)
+    np.testing.assert_allclose(blurred.mean(axis=(1, 2)), plain.mean(axis=(1, 2)), atol=2)
+    assert np.abs(np.diff(blurred, axis=2)).max() < 0.8 * np.abs(np.diff(plain, axis=2)).max()
+    assert benchmark(Shift.blur).examples() == benchmark(Shift.none).examples()
+
+
 def test_content_is_the_same_objects_before_black() -> None:
     examples = benchmark(Shift.content).examples()
     assert {example.reference for example in examples if example.type == "background"} == {"black"}

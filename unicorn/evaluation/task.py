@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float
 
+from unicorn.encoder.tower import ImageTower, TextTower
 from unicorn.files import replacing
 from unicorn.report.html import Highlight, Section
 from unicorn.report.metrics import write_metrics
@@ -112,6 +113,15 @@ class PictureStudy(Protocol):
 
 
 @runtime_checkable
+class TowerStudy(Protocol):
+    """A study of what the towers make of pictures, which it may change before they are encoded."""
+
+    def study(self, space: str, pictures: Pictures, image_tower: ImageTower, text_tower: TextTower) -> "Findings":
+        """Numbers and figures; the towers are of the encoder `space`."""
+        ...
+
+
+@runtime_checkable
 class FileStudy(Protocol):
     """A study of vectors that lie in files: it needs no run, no tower and no pictures."""
 
@@ -120,7 +130,7 @@ class FileStudy(Protocol):
         ...
 
 
-Task = Benchmark | Analysis | PictureStudy | FileStudy
+Task = Benchmark | Analysis | PictureStudy | TowerStudy | FileStudy
 
 
 class TaskSettings(Protocol):

@@ -111,16 +111,22 @@ def histogram(name: str, caption: str, samples: Mapping[str, Float[np.ndarray, "
     return _finish(canvas, name, caption)
 
 
-def heat_map(name: str, caption: str, labels: Sequence[str], matrix: Float[np.ndarray, "n n"]) -> Figure:
-    """A square of numbers between -1 and 1, each written into its cell."""
-    side = 1.6 + 0.62 * len(labels)
-    canvas, axes = _axes(side + 0.8, side)
+def heat_map(
+    name: str,
+    caption: str,
+    labels: Sequence[str],
+    matrix: Float[np.ndarray, "n m"],
+    columns: Sequence[str] | None = None,
+) -> Figure:
+    """A table of numbers between -1 and 1, each written into its cell; columns have the rows' labels or their own."""
+    columns = labels if columns is None else columns
+    canvas, axes = _axes(2.4 + 0.62 * len(columns), 1.6 + 0.62 * len(labels))
     axes.imshow(matrix, cmap="RdBu", vmin=-1, vmax=1)
     for row, column in np.ndindex(matrix.shape):
         value = matrix[row, column]
         ink = "white" if abs(value) > 0.6 else INK
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=8)
-    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
+    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
     axes.set_yticks(range(len(labels)), labels)
     return _finish(canvas, name, caption)
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from unicorn.evaluation.style import Style, restyled
 from unicorn.scenes.graph import Scene
 
 if TYPE_CHECKING:
@@ -11,15 +12,13 @@ if TYPE_CHECKING:
 
 
 class Shift(StrEnum):
-    """`tint` and `dark` change the style of every picture, `content` what there is to see."""
+    """`tint`, `dark` and `blur` change the style of every picture, `content` what there is to see."""
 
     none = "none"
     tint = "tint"
     dark = "dark"
+    blur = "blur"
     content = "content"
-
-
-_GAINS = {Shift.tint: (1.0, 0.82, 0.6), Shift.dark: (0.5, 0.5, 0.5)}  # of red, green and blue
 
 
 def shifted_scene(scene: Scene, shift: Shift) -> Scene:
@@ -28,10 +27,5 @@ def shifted_scene(scene: Scene, shift: Shift) -> Scene:
 
 
 def shifted_picture(picture: "Image", shift: Shift) -> "Image":
-    """The RGB picture: in evening light (`tint`), at half the brightness (`dark`), or as it is."""
-    if shift not in _GAINS:
-        return picture
-    from PIL import Image
-
-    bands = zip(picture.split(), _GAINS[shift], strict=True)
-    return Image.merge("RGB", [band.point([round(level * gain) for level in range(256)]) for band, gain in bands])
+    """The RGB picture, in another style where the shift is one of style."""
+    return restyled(picture, Style(shift)) if shift in tuple(Style) else picture
