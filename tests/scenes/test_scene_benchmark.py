@@ -1,5 +1,6 @@
 """The benchmark of the world, and pictures for the captions of a dataset."""
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -88,10 +89,10 @@ def test_an_unknown_type_is_named_with_the_choices() -> None:
 
 
 def test_settings_load_neither_renderer_nor_figures() -> None:
-    code = (
-        "import sys, unicorn.scenes.benchmark, unicorn.scenes.encoder, unicorn.evaluation.geometry; "
-        f"print([name for name in {HEAVY} if name in sys.modules])"
-    )
+    files = (Path(__file__).parents[2] / "conf").rglob("*.yaml")
+    kinds = re.findall(r"^kind: (\S+)\.\w+$", "\n".join(path.read_text() for path in files), re.MULTILINE)
+    assert {"unicorn.scenes.benchmark", "unicorn.evaluation.shifted_test"} <= set(kinds)
+    code = f"import sys, {', '.join(kinds)}; print([name for name in {HEAVY} if name in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from jaxtyping import Float
-from torch import Tensor
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
 
 class TextTower(Protocol):
@@ -23,7 +23,7 @@ class TextTower(Protocol):
         """Texts encoded so far that have more tokens than that, and were cut."""
         ...
 
-    def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+    def encode(self, texts: Sequence[str]) -> 'Float[Tensor, "n d"]':
         """Unit-norm float32 vectors on the CPU, row by row those of `texts`."""
         ...
 
@@ -31,7 +31,7 @@ class TextTower(Protocol):
 class ImageTower(Protocol):
     """Encodes pictures into the same space."""
 
-    def encode(self, images: "Sequence[Image]") -> Float[Tensor, "n d"]:
+    def encode(self, images: "Sequence[Image]") -> 'Float[Tensor, "n d"]':
         """Unit-norm float32 vectors on the CPU, row by row those of `images`."""
         ...
 
