@@ -19,6 +19,7 @@ def evaluate(config: Config) -> None:
     from unicorn.evaluation.benchmark import run_benchmark
     from unicorn.evaluation.page import closing_tables, evaluation_report
     from unicorn.evaluation.pictures import encode_chunks, encode_pairs
+    from unicorn.evaluation.rejected import write_rejected
     from unicorn.evaluation.run import Run
     from unicorn.evaluation.task import (
         Analysis,
@@ -30,6 +31,7 @@ def evaluate(config: Config) -> None:
         TowerStudy,
         merge_metrics,
     )
+    from unicorn.pictures import Sifting
     from unicorn.report.metrics import METRICS, write_metrics
     from unicorn.report.table import show
 
@@ -43,6 +45,7 @@ def evaluate(config: Config) -> None:
     elif config.out is None:
         raise UserError("no run is asked, in which this would be written. Set out= to a folder.")
     out = Path(config.out or f"{config.run}/evaluation")
+    pictures = config.pictures.build()
     image_tower = cache(trained.encoder.image_tower)  # loaded once, and only where it is asked for
 
     findings: dict[str, Findings] = {}
@@ -51,14 +54,13 @@ def evaluate(config: Config) -> None:
             case FileStudy():
                 findings[name] = task.findings()
             case PictureStudy():
-                chunks = encode_chunks(config.pictures.build().pictures(), image_tower())
+                chunks = encode_chunks(pictures.pictures(), image_tower())
                 findings[name] = task.observe(trained.encoder.space, chunks)
             case TowerStudy():
                 space, text_tower = trained.encoder.space, trained.encoder.text_tower()
-                findings[name] = task.study(space, config.pictures.build(), image_tower(), text_tower)
+                findings[name] = task.study(space, pictures, image_tower(), text_tower)
             case Analysis():
-                pictures = config.pictures.build().pictures()
-                pairs = encode_pairs(pictures, image_tower(), trained.encoder.text_tower())
+                pairs = encode_pairs(pictures.pictures(), image_tower(), trained.encoder.text_tower())
                 findings[name] = task.run(pairs, {run.transfer_name: run.transfer} if run else {})
             case Benchmark():
                 if run is None:
@@ -77,14 +79,19 @@ def evaluate(config: Config) -> None:
 
     asked = replace(trained, **{key: getattr(config, key) for key in ("run", "out", "evaluation", "pictures", "tasks")})
     metrics = merge_metrics(findings)
+    rejections = pictures.rejections if isinstance(pictures, Sifting) else ()
+    rejected = out / "rejected_pictures.jsonl"
     (out / METRICS).unlink(missing_ok=True)  # killed from here on, it has no numbers rather than another one's
     for name, found in findings.items():
         found.save(out / name)
+    write_rejected(rejected, rejections)
     report = out / "report.html"
-    evaluation_report(run and run.path, list(findings.values()), document(asked)).write(report)
+    evaluation_report(run and run.path, list(findings.values()), rejections, document(asked)).write(report)
     save_config(asked, out / "config.yaml")
     write_metrics(out, metrics)
     places = {"dataset": Path(trained.dataset), "run": run.path} if run else {}
+    if rejections:
+        places |= {f"{len(rejections):,} rejected pictures": rejected}
     show(*closing_tables(metrics, places | {"report": report}))
 
 

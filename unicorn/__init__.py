@@ -9,6 +9,7 @@
     seeds/       where captions begin
     llm/         one interface to a text generator
     synthesis/   stage 1 captions, stage 2 instructions, stage 3 embeddings: prompts, parsing, resume
+    pictures/    real pictures, for evaluation alone: folders, Parquet, Hub datasets; decoded, or rejected by name
     encoder/     text towers and image towers that share one embedding space
     transfer/    text vectors -> image-like vectors, both sides of it, and their statistics
     dataset/     the dataset on disk: manifest, shards, journals, lock
@@ -19,6 +20,6 @@
     report/      tables, figures, self-contained HTML
     scenes/      the embedded world that every default runs on; it fills the seams as any plug-in would
 
-Imports run one way: scenes > evaluation > synthesis, training > model, data > encoder > dataset > transfer, seeds >
-llm, report; under all of them config.py, files.py, records.py and errors.py.
+Imports run one way: scenes > evaluation > synthesis, training > model, data > encoder > dataset > transfer, seeds,
+pictures > llm, report; under all of them config.py, files.py, records.py and errors.py.
 """

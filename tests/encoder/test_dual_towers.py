@@ -210,3 +210,12 @@ def test_torn_weights_have_no_name(settings: Settings, tmp_path: Path):
 
 def _copy(settings: Settings, folder: Path) -> Path:
     return Path(shutil.copytree(settings.checkpoint, folder / "copy"))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (3, 1), (1, 3), (3, 2), (32, 1), (1024, 700)])
+def test_a_picture_of_one_colour_has_the_same_vector_whatever_its_size(settings: Settings, size: tuple[int, int]):
+    tower = settings.image_tower()
+    colour = (250, 120, 10)
+    both = [Image.new("RGB", size, colour), Image.new("RGB", (tiny.SIDE, tiny.SIDE), colour)]
+    vectors = tower.encode(both)
+    torch.testing.assert_close(vectors[0], vectors[1], atol=1e-5, rtol=0)

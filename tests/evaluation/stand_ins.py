@@ -10,7 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from unicorn.evaluation.scoring import accuracy_by_type, matches
-from unicorn.evaluation.task import Example, Picture
+from unicorn.evaluation.task import Example
+from unicorn.pictures import Picture
 from unicorn.transfer.statistics import Statistics
 from unicorn.transfer.transfer import ImageCentring, ImageMean, NoiseKey
 

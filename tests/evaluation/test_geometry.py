@@ -31,7 +31,8 @@ from unicorn.evaluation.geometry.paired import measure_pairs, paired_cosine, rec
 from unicorn.evaluation.geometry.sampled import cluster, cluster_agreement, cluster_transfer, separability
 from unicorn.evaluation.geometry.views import View, chosen, gap_moments, moments
 from unicorn.evaluation.pictures import encode_pairs
-from unicorn.evaluation.task import Analysis, Findings, Pairs, Picture
+from unicorn.evaluation.task import Analysis, Findings, Pairs
+from unicorn.pictures import Picture
 from unicorn.report.figures import Figure, scatter
 from unicorn.transfer import NoiseKey, Transfer
 from unicorn.transfer.c3 import C3Settings

@@ -16,7 +16,8 @@ from tests.conftest import run_script
 from unicorn.errors import UserError
 from unicorn.evaluation.shifted_test import ShiftedTestSettings
 from unicorn.evaluation.style import Style, restyled
-from unicorn.evaluation.task import Findings, Picture, TowerStudy
+from unicorn.evaluation.task import Findings, TowerStudy
+from unicorn.pictures import Picture
 
 
 class Colours:

@@ -8,7 +8,9 @@ import pyarrow as pa
 from rich.table import Table
 
 from unicorn.evaluation.pictures import EncodedPictures
+from unicorn.evaluation.rejected import rejected_section
 from unicorn.evaluation.task import Example, Findings
+from unicorn.pictures import Rejection
 from unicorn.report.figures import Bar, bar_chart
 from unicorn.report.html import DataTable, Highlight, Report, Sample, Section
 from unicorn.report.table import facts_table, numbers_table
@@ -16,7 +18,9 @@ from unicorn.report.table import facts_table, numbers_table
 BASELINES = ("majority", "zero", "shuffled")
 
 
-def evaluation_report(run: Path | None, findings: Sequence[Findings], settings: Mapping[str, Any]) -> Report:
+def evaluation_report(
+    run: Path | None, findings: Sequence[Findings], rejections: Sequence[Rejection], settings: Mapping[str, Any]
+) -> Report:
     """One page over all tasks; `settings` is the configuration as nested plain values."""
     asked = "What the model sees", f"{run}: a model trained on text alone, asked about images it has never seen."
     title, subtitle = asked if run else ("Embeddings, studied", "No model was asked.")
@@ -26,6 +30,7 @@ def evaluation_report(run: Path | None, findings: Sequence[Findings], settings: 
         highlights=[highlight for found in findings for highlight in found.highlights],
         sections=[
             *(section for found in findings for section in found.sections),
+            *([rejected_section(rejections)] if rejections else []),
             Section(
                 title="Settings",
                 tables=[DataTable(columns=("key", "value"), rows=[[key, value] for key, value in _flat(settings)])],

@@ -11,7 +11,8 @@ from jaxtyping import Float
 
 from unicorn.encoder.tower import ImageTower, TextTower
 from unicorn.errors import UserError
-from unicorn.evaluation.task import Pairs, Picture, VectorChunk
+from unicorn.evaluation.task import Pairs, VectorChunk
+from unicorn.pictures import Picture
 from unicorn.report.progress import track
 
 if TYPE_CHECKING:

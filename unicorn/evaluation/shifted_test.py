@@ -14,8 +14,9 @@ from unicorn.evaluation.pictures import encode_pairs, encode_pictures
 from unicorn.evaluation.retrieval import found_first
 from unicorn.evaluation.settings import Centring
 from unicorn.evaluation.style import Style, restyled
-from unicorn.evaluation.task import Findings, Picture, Pictures
+from unicorn.evaluation.task import Findings
 from unicorn.evaluation.told import Told
+from unicorn.pictures import Picture, Pictures
 from unicorn.report.figures import Figure, heat_map, log_lines
 from unicorn.report.html import Section
 from unicorn.transfer.centring import CalibrationMean, DomainMeans, NoCentring, ObservedMean, RunningMean

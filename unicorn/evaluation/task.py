@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -12,25 +12,13 @@ from jaxtyping import Bool, Float
 
 from unicorn.encoder.tower import ImageTower, TextTower
 from unicorn.files import replacing
+from unicorn.pictures import Picture, Pictures
 from unicorn.report.html import Highlight, Section
 from unicorn.report.metrics import write_metrics
 from unicorn.transfer.statistics import Statistics
 from unicorn.transfer.transfer import Transfer
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 LETTERS = "ABCDEFGHIJ"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """A real image, with its caption where there is one."""
-
-    id: str
-    image: "Image"
-    caption: str = ""
-    domain: str = "open"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +38,6 @@ class Example:
         """The question as it is put: each choice in a line of its own, under its letter, as in training."""
         lines = (f"{letter}. {choice}" for letter, choice in zip(LETTERS, self.choices, strict=False))
         return "\n".join([self.question, *lines])
-
-
-class Pictures(Protocol):
-    """A source of real images."""
-
-    def pictures(self) -> Iterable[Picture]:
-        """Every picture once, in the same order each time; loaded as they are asked for."""
-        ...
 
 
 @runtime_checkable
@@ -138,14 +118,6 @@ class TaskSettings(Protocol):
 
     def build(self) -> Task:
         """The task."""
-        ...
-
-
-class PicturesSettings(Protocol):
-    """What a file of conf/pictures/ names."""
-
-    def build(self) -> Pictures:
-        """The source."""
         ...
 
 

@@ -9,7 +9,8 @@ from jaxtyping import Bool
 
 from unicorn.errors import UserError
 from unicorn.evaluation.scoring import accuracy_by_type, chosen_letter, matches
-from unicorn.evaluation.task import Example, Picture
+from unicorn.evaluation.task import Example
+from unicorn.pictures import Picture
 from unicorn.scenes.graph import Scene, keyed_random, sample_scene
 from unicorn.scenes.language import dense_caption
 from unicorn.scenes.questions import TYPES, questions

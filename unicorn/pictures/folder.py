@@ -1,0 +1,81 @@
+"""A folder of picture files, as `datasets` calls an imagefolder."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from unicorn.errors import UserError
+from unicorn.pictures.decoding import DecodingSettings
+from unicorn.pictures.sieve import Encoded, Sieve
+
+METADATA = "metadata.jsonl"
+_READ = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".jp2", ".ppm", ".pgm", ".avif")
+_NOT_READ = (".heic", ".heif", ".svg", ".eps")  # pictures all the same: rejected by name, not passed over
+_SUFFIXES = frozenset((*_READ, *_NOT_READ))
+
+
+@dataclass(kw_only=True)
+class FolderSettings:
+    """`path` of the folder. A picture's id is its path in there, and its domain the folder directly below.
+
+    Captions are in metadata.jsonl, one {"file_name", "text"} a line; `caption` names another key of theirs.
+    """
+
+    path: str
+    caption: str = "text"
+    decoding: DecodingSettings = field(default_factory=DecodingSettings)
+
+    def build(self) -> Sieve:
+        """Raises UserError if there is no such folder, or a line of metadata.jsonl is bad."""
+        return Sieve(FolderStore(Path(self.path), self.caption), self.decoding)
+
+
+class FolderStore:
+    """The files with a picture's suffix in a folder and below, by name; and those that metadata.jsonl alone knows."""
+
+    def __init__(self, path: Path, caption: str) -> None:
+        if not path.is_dir():
+            raise UserError(f"no pictures at {path}: no such folder. Set pictures.path to one of picture files.")
+        self._path = path
+        self._captions = dict(_captions(path / METADATA, caption))
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return str(self._path)
+
+    def encoded(self) -> Iterator[Encoded]:
+        """The files, in the order of their names."""
+        found = {path.relative_to(self._path).as_posix() for path in self._path.rglob("*") if _is_picture(path)}
+        for name in sorted(found | self._captions.keys()):
+            folder, _, rest = name.partition("/")
+            yield Encoded(
+                id=name,
+                file=str(self._path / name),
+                caption=self._captions.get(name, ""),
+                domain=folder if rest else "open",
+            )
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES and path.is_file()
+
+
+def _captions(path: Path, key: str) -> Iterator[tuple[str, str]]:
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                try:
+                    values: Any = orjson.loads(line)
+                    name, caption = values["file_name"], values[key]
+                    good = isinstance(name, str) and isinstance(caption, str)
+                except (orjson.JSONDecodeError, KeyError, TypeError):
+                    good, name, caption = False, "", ""
+                if not good:
+                    raise UserError(f'{path}, line {number}: not a {{"file_name", "{key}"}}. Mend or remove the line.')
+                yield name, caption
