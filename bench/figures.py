@@ -147,6 +147,7 @@ def _commit() -> str:
         ":!bench/results",
         ":!docs/bench.md",
         ":!docs/encoding.md",
+        ":!docs/geometry_at_scale.md",
     )
     return (git("rev-parse", "--short=10", "HEAD") or "unknown") + (" with changes" if changed else "")
 
