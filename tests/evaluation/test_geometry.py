@@ -18,6 +18,7 @@ from tests.evaluation.stand_ins import CentringTransfer, ColourBenchmark, Colour
 from unicorn.dataset.vectors import read_vectors
 from unicorn.errors import UserError
 from unicorn.evaluation.geometry import GeometrySettings
+from unicorn.evaluation.geometry.drawing import Method
 from unicorn.evaluation.geometry.moments import (
     anisotropy,
     domain_gaps,
@@ -413,3 +414,22 @@ def test_a_picture_without_a_caption_is_named() -> None:
     pictures = [Picture(id="bare-7", image=next(iter(ColourBenchmark().pictures())).image)]
     with pytest.raises(UserError, match="picture bare-7 has no caption: an analysis of pairs needs one"):
         encode_pairs(pictures, ColourTower(), WordTower())
+
+
+def test_umap_is_drawn_the_same_each_time_whatever_the_rows() -> None:
+    pytest.importorskip("umap")
+    drawn = [GeometrySettings(methods=[Method.umap], drawn=rows, seed=1).build() for rows in (40, 40, 2)]
+    figures: list[Figure] = []
+    for task in drawn:
+        assert isinstance(task, Analysis)
+        figures += [each for each in task.run(make_pairs(60), {}).sections[0].figures if each.name == "umap_none"]
+    assert figures[0].png == figures[1].png
+    assert len(figures) == 3
+    assert figures[0].caption.startswith("UMAP of 40 texts")
+
+
+def test_a_method_that_is_not_installed_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unicorn.evaluation.geometry.drawing.find_spec", lambda _: None)
+    GeometrySettings().build()
+    with pytest.raises(UserError, match=r"umap is an extra, not installed: pip install 'unicorn-vlm\[umap\]'"):
+        GeometrySettings(methods=[Method.pca, Method.umap]).build()

@@ -1,7 +1,7 @@
 """The task: the gap between text and images, raw and under each transfer, on a run's pictures or on files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from unicorn.dataset.vectors import read_vectors
 from unicorn.errors import UserError
 from unicorn.evaluation.geometry import drawing
+from unicorn.evaluation.geometry.drawing import Method
 from unicorn.evaluation.geometry.moments import (
     FIRST,
     SUBSPACES,
@@ -55,6 +56,7 @@ class GeometrySettings:
     separated: int = 10_000  # rows of each side that the classifier is fitted and tried on
     clustered: int = 100_000  # pairs that are clustered
     drawn: int = 300  # rows of each side in the scatter plots
+    methods: list[Method] = field(default_factory=lambda: [Method.tsne, Method.pca])  # of those; umap is an extra
 
     def __post_init__(self) -> None:
         for key, least in (("gallery", 1), ("separated", 2), ("clustered", 1), ("drawn", 2)):
@@ -62,7 +64,9 @@ class GeometrySettings:
                 raise UserError(f"geometry.{key}={getattr(self, key)}: a sample of {least} rows at least is needed.")
 
     def build(self) -> Analysis | FileStudy:
-        """The study. Raises UserError if one file is named without the other."""
+        """The study. Raises UserError if one file is named without the other, or a method is not installed."""
+        for method in self.methods:
+            method.require()
         if self.text is None and self.image is None:
             return Geometry(self)
         if self.text is None or self.image is None:
@@ -98,7 +102,7 @@ class Geometry:
         else:
             told.left_out.append("all that needs pairs, as the two sides have different numbers of rows")
         self._tell_domains(told, text, image)
-        told.figures += [drawing.spaces(views, method, settings.drawn, settings.seed) for method in drawing.METHODS]
+        told.figures += [drawing.spaces(views, method, settings.drawn, settings.seed) for method in settings.methods]
         left_out = f" Left out: {'; '.join(told.left_out)}." if told.left_out else ""
         sampled = f" Sampled: {'; '.join(told.sampled)}."
         section = Section(

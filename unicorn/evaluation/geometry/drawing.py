@@ -1,18 +1,38 @@
 """The figures of the geometry; text, synthetic and real have the same colours in all of them."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from importlib.util import find_spec
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float, Float64
 
+from unicorn.errors import UserError
 from unicorn.evaluation.geometry.paired import PairMeasures
 from unicorn.evaluation.geometry.views import View, chosen
 from unicorn.report.figures import Figure, heat_map, histogram, log_lines, scatter
 
-METHODS = ("t-SNE", "PCA")
+
+class Method(StrEnum):
+    """How vectors are laid out in a plane."""
+
+    tsne = "tsne"
+    pca = "pca"
+    umap = "umap"
+
+    @property
+    def words(self) -> str:
+        """As its authors write it."""
+        return "t-SNE" if self is Method.tsne else self.value.upper()
+
+    def require(self) -> None:
+        """Raises UserError if it comes with an extra that is not installed."""
+        if self is Method.umap and find_spec("umap") is None:
+            raise UserError("geometry.methods: umap is an extra, not installed: pip install 'unicorn-vlm[umap]'.")
 
 
-def spaces(views: Sequence[View], method: str, drawn: int, seed: int) -> Figure:
+def spaces(views: Sequence[View], method: Method, drawn: int, seed: int) -> Figure:
     """Raw text, text under the last of the views, and the images under it, in one plane."""
     raw, last = views[0], views[-1]
     texts, images = (chosen(len(side), drawn, seed) for side in (raw.pairs.text, raw.pairs.image))
@@ -25,18 +45,26 @@ def spaces(views: Sequence[View], method: str, drawn: int, seed: int) -> Figure:
     edges = np.cumsum([len(group) for group in groups.values()])[:-1]
     name = last.name.replace("_", " ")
     synthetic = "" if last is raw else f"the same after {name} (synthetic: what a model is trained on), and "
-    caption = f"{method} of {len(texts):,} texts, {synthetic}images (real: what it is asked about)."
-    key = method.lower().replace("-", "")
-    return scatter(f"{key}_{last.name}", caption, dict(zip(groups, np.split(plane, edges), strict=True)))
+    caption = f"{method.words} of {len(texts):,} texts, {synthetic}images (real: what it is asked about)."
+    return scatter(f"{method}_{last.name}", caption, dict(zip(groups, np.split(plane, edges), strict=True)))
 
 
-def _reduced(vectors: Float[np.ndarray, "n d"], method: str, seed: int) -> Float[np.ndarray, "n 2"]:
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
+def _reduced(vectors: Float[np.ndarray, "n d"], method: Method, seed: int) -> Float[np.ndarray, "n 2"]:
+    match method:
+        case Method.pca:
+            from sklearn.decomposition import PCA
 
-    if method == "PCA":
-        return PCA(2, random_state=seed).fit_transform(vectors)
-    return TSNE(perplexity=min(30.0, (len(vectors) - 1) / 3), random_state=seed).fit_transform(vectors)
+            return PCA(2, random_state=seed).fit_transform(vectors)
+        case Method.tsne:
+            from sklearn.manifold import TSNE
+
+            return TSNE(perplexity=min(30.0, (len(vectors) - 1) / 3), random_state=seed).fit_transform(vectors)
+        case Method.umap:
+            from umap import UMAP
+
+            neighbors = min(15, len(vectors) - 1)
+            plane = UMAP(n_neighbors=neighbors, init="pca", random_state=seed, n_jobs=1).fit_transform(vectors)
+            return cast("Float[np.ndarray, 'n 2']", plane)
 
 
 def spectra(values: Mapping[str, Float64[np.ndarray, " d"]]) -> Figure:
