@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class LLM2CLIPSettings:
     """The released pair of the paper.
 
-    `microsoft/LLM2CLIP-Openai-L-14-224` and `-B-16` make 1280 dimensions from the same language model too, each by an
-    adapter of its own.
+    Two more make 1280 dimensions from the same language model, each by an adapter of its own, so each is another space:
+    encoder=llm2clip_l14_224 and encoder=llm2clip_b16.
     """
 
     checkpoint: str = "microsoft/LLM2CLIP-Openai-L-14-336"

@@ -28,11 +28,13 @@ from unicorn.transfer.statistics import UNIT_NORM_TOLERANCE
 if TYPE_CHECKING:  # torch is loaded with the tower, and not before
     from unicorn.encoder import EncoderSettings, TextTower
 
+ALONE = Ranks()
+
 _log = logging.getLogger(__name__)
 
 
 def write_embeddings(
-    writer: DatasetWriter, encoder: "EncoderSettings", settings: SynthesisSettings, ranks: Ranks | None = None
+    writer: DatasetWriter, encoder: "EncoderSettings", settings: SynthesisSettings, ranks: Ranks = ALONE
 ) -> StageReport:
     """Write the vectors of all captions; blocks that an earlier run has finished are kept.
 
@@ -40,7 +42,6 @@ def write_embeddings(
     loaded only if there is something to encode. Raises UserError, naming the caption, for a vector that cannot be used.
     """
     began = time.monotonic()
-    ranks = ranks or Ranks()
     captions = writer.finished_captions()
     part = writer.embeddings(encoder.space, {"dimension": encoder.dimension})
     handed_in = writer.handed_in(encoder.space, encoder.dimension)
