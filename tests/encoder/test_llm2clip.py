@@ -101,6 +101,11 @@ def test_text_vectors_are_those_of_the_equations(settings: LLM2CLIPSettings):
     np.testing.assert_allclose(vectors, [by_hand(settings, text) for text in TEXTS], atol=2e-5)
 
 
+def test_what_stands_around_a_text_is_no_part_of_it(settings: LLM2CLIPSettings):
+    tower = settings.text_tower()
+    torch.testing.assert_close(tower.encode(["\n a small green dog\n\n"]), tower.encode(["a small green dog"]))
+
+
 def test_a_vector_is_of_its_text_alone(settings: LLM2CLIPSettings):
     tower = settings.text_tower()
     alone = torch.cat([tower.encode([text]) for text in TEXTS])

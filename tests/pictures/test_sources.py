@@ -114,13 +114,13 @@ def test_a_config_and_a_revision_are_asked_for(tmp_path: Path, monkeypatch: pyte
     pq.write_table(pa.table({"n": [1]}), tmp_path / "h" / "none.parquet")
     settings = HubSettings(name=str(tmp_path / "h"), config="all", split="val", revision="abc", columns=COLUMNS)
     asked: dict[str, Any] = {}
-    real = datasets.load_dataset
+    real = datasets.load_dataset_builder
 
-    def load_dataset(*names: str, **options: Any) -> Any:
+    def load_dataset_builder(*names: str, **options: Any) -> Any:
         asked.update(options)
         return real(*names, **options)
 
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(datasets, "load_dataset_builder", load_dataset_builder)
     assert len(_read(settings)) == 2
     assert asked["revision"] == "abc"
 

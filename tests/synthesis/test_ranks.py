@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.synthesis.stand_ins import (
 )
 from unicorn.dataset import DatasetWriter
 from unicorn.errors import UserError
+from unicorn.llm import Request, Result
 from unicorn.synthesis.captions import write_captions
 from unicorn.synthesis.embeddings import hand_in_embeddings, write_embeddings
 from unicorn.synthesis.ranks import Ranks
@@ -26,9 +28,9 @@ ROOT = Path(__file__).parent.parent.parent
 COUNT, BLOCK = 150, 20
 
 
-def captioned(folder: Path) -> Path:
+def captioned(folder: Path, answer: Callable[[Request], Result] = good_answer) -> Path:
     with DatasetWriter(folder, block_size=BLOCK) as writer:
-        write_captions(writer, ListedSeeds(COUNT), ScriptedGenerator(good_answer), SETTINGS, 0)
+        write_captions(writer, ListedSeeds(COUNT), ScriptedGenerator(answer), SETTINGS, 0)
     return folder
 
 
@@ -74,6 +76,19 @@ def test_what_another_tower_handed_in_is_not_taken(tmp_path: Path, alone: dict[s
     hand_in_embeddings(folder, as_encoder(tower), SETTINGS, Ranks(rank=1, world_size=2))
     assert tower.loaded == 1
     assert finish(folder, HashTower(), Ranks(rank=0, world_size=2)) == alone
+
+
+def test_what_was_handed_in_of_other_captions_is_not_taken(tmp_path: Path, alone: dict[str, bytes]) -> None:
+    def other(request: Request) -> Result:
+        return Result(id=request.id, text=f"{request.messages[-1].content} lies below a chair in the morning.")
+
+    before = captioned(tmp_path / "before", other)
+    hand_in_embeddings(before, as_encoder(HashTower()), SETTINGS, Ranks(rank=1, world_size=2))
+    after = captioned(tmp_path / "after")
+    (before / "handed-in").rename(after / "handed-in")
+    tower = HashTower()
+    assert hand_in_embeddings(after, as_encoder(tower), SETTINGS, Ranks(rank=1, world_size=2)).written > 0
+    assert finish(after, HashTower(), Ranks(rank=0, world_size=2)) == alone
 
 
 def test_only_encoding_is_shared() -> None:

@@ -2,19 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from unicorn.errors import UserError
 from unicorn.pictures.columns import Columns
 from unicorn.pictures.decoding import DecodingSettings
 from unicorn.pictures.sieve import Encoded, Sieve
 
+if TYPE_CHECKING:
+    from datasets import IterableDataset
+
 
 @dataclass(kw_only=True)
 class HubSettings:
     """`name` of a dataset, or of its folder; `config` and `revision` of it, where it has several; `split` of those.
 
-    It is streamed: nothing is kept on disk. A class label is given by name.
+    It is streamed: nothing is kept on disk, and of Parquet one row group in memory. A class label is given by name.
     """
 
     name: str
@@ -33,14 +36,19 @@ class HubStore:
     """The rows of one split."""
 
     def __init__(self, settings: HubSettings) -> None:
-        from datasets import ClassLabel, Image, load_dataset
+        from datasets import ClassLabel, Image, load_dataset_builder
+        from datasets.packaged_modules.parquet.parquet import ParquetConfig
+        from pyarrow.dataset import ParquetFragmentScanOptions
 
         self._settings = settings
         columns = settings.columns
         try:
-            rows = load_dataset(
-                settings.name, settings.config, split=settings.split, revision=settings.revision, streaming=True
-            )
+            builder = load_dataset_builder(settings.name, settings.config, revision=settings.revision)
+            if isinstance(builder.config, ParquetConfig):  # else it keeps all that it has read of a file
+                builder.config.fragment_scan_options = ParquetFragmentScanOptions(
+                    pre_buffer=False, use_buffered_stream=True
+                )
+            rows = cast("IterableDataset", builder.as_streaming_dataset(split=settings.split))
         except Exception as error:  # of the network, the Hub, the dataset's own files: any
             reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
             raise UserError(
