@@ -104,7 +104,7 @@ def test_the_page_shows_samples_of_every_type(findings: Findings, tmp_path: Path
     samples = findings.sections[1].samples
     assert Counter(sample.kind for sample in samples) == {"name": 2, "red": 2}
     settings = {"seed": 7, "tune": {"lora": {"rank": 16}}}
-    evaluation_report(Path("outputs/colours"), [findings], settings).write(tmp_path / "report.html")
+    evaluation_report(Path("outputs/colours"), [findings], (), settings).write(tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     for shown in ("outputs/colours", "1.000", "0.500", "tune.lora.rank", "is it red?"):
         assert shown in page
