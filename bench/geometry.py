@@ -38,9 +38,9 @@ PAGE = """\
 
 - Busy seconds are those of all cores together. Most go into the sampled parts, whose size is the same for all of these:
   {gallery:,} pairs for retrieval, {separated:,} rows of each side for the classifier, {clustered:,} pairs for clusters,
-  {drawn:,} rows of each side for scatter plots; how many steps the classifier and K-means take differs from data to data.
-- Over all rows is a second run with samples of two rows at most and no clusters. The line through it is {fixed:.1f} s and
-  {slope:.1f} s for every 100,000 pairs, and no point lies further from it than {off:.1f}%.
+  {drawn:,} rows of each side for scatter plots; the classifier and K-means take more steps on some data than on other.
+- Over all rows is a second run with samples of two rows at most and no clusters. The line through it is {fixed:.1f} s
+  and {slope:.1f} s for every 100,000 pairs, and no point lies further from it than {off:.1f}%.
 - Own memory is the largest amount that no file backs, looked at five times a second, imports included; resident memory
   counts the mapped files' pages, too, which the system takes back when it needs them.
 """
