@@ -29,7 +29,7 @@ def test_every_size_is_told_with_its_line(tmp_path: Path, monkeypatch: pytest.Mo
     )
     geometry.bench(settings)
     page = settings.page.read_text()
-    assert "2.0 s and\n  1000.0 s for every 100,000 pairs, and no point lies further from it than 0.0%" in page
+    assert "2.0 s\n  and 1000.0 s for every 100,000 pairs, and no point lies further from it than 0.0%" in page
     assert "| 400 | 9 | 6.0 | 3 | 1.0 GB | 2.0 GB |" in page
     results: dict[str, Any] = json.loads(settings.results.read_text())
     assert [each["pairs"] for each in results["taken"]] == [100, 200, 400]
