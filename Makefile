@@ -2,7 +2,7 @@
 # make science   the comparison of transfers, captions and test sets: an hour on two cores
 # make ablations  what each choice of the defaults is worth: longer
 # make analyses  the gap by domain and shifted test sets over three seeds: minutes, and no training
-# make bench  the data path beside the published way, the encoding beside others, the geometry of a million pairs (6 GB of
+# make bench  the data path beside the published way, the encoding beside others, the geometry of a million pairs (5 GB of
 #             disk for a while); writes docs/bench.md, encoding.md, geometry_at_scale.md
 # make test   every fast test;  make check: lint, format, types, import direction
 

@@ -36,7 +36,7 @@ PAGE = """\
 
 {table}
 
-- Busy seconds are those of all cores together. Most go into the sampled parts, whose size is the same for all of these:
+- Busy seconds are those of all cores together. Part of them go into samples, whose size is the same for all of these:
   {gallery:,} pairs for retrieval, {separated:,} rows of each side for the classifier, {clustered:,} pairs for clusters,
   {drawn:,} rows of each side for scatter plots; the classifier and K-means take more steps on some data than on other.
 - Over all rows is a second run with samples of two rows at most and no clusters. The line through it is {fixed:.1f} s

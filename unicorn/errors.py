@@ -1,5 +1,7 @@
 """The errors that a user can mend, each one clear line."""
 
+from textwrap import shorten
+
 
 class UserError(Exception):
     """Something the user can mend: what is wrong, where (file, row, key), and what to do, in one line.
@@ -9,3 +11,8 @@ class UserError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+def in_a_line(error: Exception) -> str:
+    """What a library says of a failure, in a line of 200 letters at most."""
+    return shorten(str(error) or type(error).__name__, 200, placeholder=" ...").rstrip(".")

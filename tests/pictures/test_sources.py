@@ -161,10 +161,14 @@ def test_files_are_found_whatever_their_folder_and_name(tmp_path: Path) -> None:
 def test_a_streamed_address_is_opened(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(GOOD)
     row = {"bytes": None, "path": (tmp_path / "a.png").as_uri()}
-    pq.write_table(pa.table({"image": [row, row | {"path": "memory://nowhere.png"}]}), tmp_path / "p.parquet")
+    pq.write_table(
+        pa.table({"image": [row, row | {"path": "memory://nowhere.png"}, row | {"path": "nosuch://a.png"}]}),
+        tmp_path / "p.parquet",
+    )
     source = ParquetSettings(path=str(tmp_path / "p.parquet")).build()
     assert [each.id for each in source.pictures()] == ["0"]
-    assert source.rejections[0].reason.startswith("cannot be opened (")
+    assert [each.id for each in source.rejections] == ["1", "2"]
+    assert all(each.reason.startswith("cannot be opened (") for each in source.rejections)
 
 
 def test_limits_are_settings(tmp_path: Path) -> None:
@@ -214,6 +218,9 @@ def test_a_wrong_column_is_named_beside_those_that_are_there(tmp_path: Path) -> 
         _read(ParquetSettings(path=str(tmp_path / "p"), columns=Columns(image="jpg")))
     with pytest.raises(UserError, match="the column 'text' holds str, not the bytes of pictures"):
         _read(ParquetSettings(path=str(tmp_path / "p"), columns=Columns(image="text")))
+    pq.write_table(pa.table({"image": [{"pixels": 3}]}), tmp_path / "struct.parquet")
+    with pytest.raises(UserError, match="the column 'image' holds dict, not the bytes of pictures"):
+        _read(ParquetSettings(path=str(tmp_path / "struct.parquet")))
     _hub(tmp_path / "h")
     with pytest.raises(UserError, match="has no column 'caption', but name, text, kind, image"):
         _read(HubSettings(name=str(tmp_path / "h"), columns=Columns(caption="caption")))

@@ -32,12 +32,15 @@ class Columns:
                 )
 
     def encoded(self, row: Mapping[str, Any], number: int) -> Encoded:
-        """The picture of a row: its bytes, alone or as `datasets` keeps them, beside the path of its file."""
+        """The picture of a row: its bytes, alone or as `datasets` keeps them, beside the path of its file.
+
+        Raises UserError if the column holds anything else.
+        """
         image = row[self.image]
         file: bytes | None = image
         path: str | None = None
-        if isinstance(image, Mapping):
-            file, path = image["bytes"], image["path"]
+        if isinstance(image, Mapping) and "bytes" in image:
+            file, path = image["bytes"], image.get("path")
         elif not isinstance(image, bytes | None):
             raise UserError(
                 f"the column {self.image!r} holds {type(image).__name__}, not the bytes of pictures. "

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any, cast
 
-from unicorn.errors import UserError
+from unicorn.errors import UserError, in_a_line
 from unicorn.pictures.columns import Columns
 from unicorn.pictures.decoding import DecodingSettings
 from unicorn.pictures.sieve import Encoded, Sieve
@@ -52,7 +51,7 @@ class HubStore:
             rows = cast("IterableDataset", builder.as_streaming_dataset(split=settings.split))
         except Exception as error:  # of the network, the Hub, the dataset's own files: any
             raise UserError(
-                f"pictures.name={settings.name}: no split {settings.split!r} of it can be had ({_reason(error)}). "
+                f"pictures.name={settings.name}: no split {settings.split!r} of it can be had ({in_a_line(error)}). "
                 "Set pictures.name=, .config=, .split= or .revision=."
             ) from error
         features = rows.features or {}
@@ -78,12 +77,8 @@ class HubStore:
             except StopIteration:
                 return
             except Exception as error:  # of the network or the dataset's files: any
-                raise UserError(f"{self.name} broke off ({_reason(error)}). Try again.") from error
+                raise UserError(f"{self.name} broke off ({in_a_line(error)}). Try again.") from error
             values = cast("dict[str, Any]", row)
             if columns.domain and self._labels and values[columns.domain] is not None:
                 values = values | {columns.domain: self._labels[values[columns.domain]]}
             yield columns.encoded(values, number)
-
-
-def _reason(error: Exception) -> str:
-    return shorten(str(error) or type(error).__name__, 200, placeholder=" ...").rstrip(".")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unicorn.errors import UserError
+from unicorn.errors import UserError, in_a_line
 from unicorn.pictures.columns import Columns
 from unicorn.pictures.decoding import DecodingSettings
 from unicorn.pictures.sieve import Encoded, Sieve
@@ -63,4 +63,4 @@ class ParquetStore:
 
 
 def _damaged(file: Path, error: Exception) -> UserError:
-    return UserError(f"{file} cannot be read as Parquet ({str(error).splitlines()[0]}). Fetch it again, or remove it.")
+    return UserError(f"{file} cannot be read as Parquet ({in_a_line(error)}). Fetch it again, or remove it.")

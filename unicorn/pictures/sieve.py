@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol, cast
 
-from unicorn.errors import UserError
+from unicorn.errors import UserError, in_a_line
 from unicorn.pictures.decoding import DecodingSettings, UnreadableError, decode
 from unicorn.pictures.source import Picture, Rejection
 
@@ -84,5 +84,5 @@ def _bytes(file: bytes | str) -> bytes:
             with fsspec.open(file, "rb") as opened:
                 return cast("IO[bytes]", opened).read()
         return Path(file).read_bytes()
-    except OSError as error:
-        raise UnreadableError(f"cannot be opened ({error})") from error
+    except Exception as error:  # of the disk, the network or whatever file system the address names: any
+        raise UnreadableError(f"cannot be opened ({in_a_line(error)})") from error

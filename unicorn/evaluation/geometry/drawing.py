@@ -15,7 +15,10 @@ from unicorn.report.figures import Figure, heat_map, histogram, log_lines, scatt
 
 
 class Method(StrEnum):
-    """How vectors are laid out in a plane."""
+    """How vectors are laid out in a plane.
+
+    t-SNE: van der Maaten and Hinton, JMLR 2008. UMAP: McInnes et al., arXiv 1802.03426.
+    """
 
     tsne = "tsne"
     pca = "pca"
