@@ -194,6 +194,7 @@ def test_where_nothing_is_a_line_says_so(tmp_path: Path) -> None:
         _read(ParquetSettings(path=str(tmp_path)))
     with pytest.raises(UserError, match=r"no split 'test' of it can be had \(.*\)\. Set pictures.name=, .config="):
         _read(HubSettings(name=str(tmp_path / "none")))
+    (tmp_path / "README.md").write_text("---\nconfigs:\n- {config_name: default, data_files: no.parquet}\n---\n")
     with pytest.raises(UserError) as caught:  # of which datasets tells a page
         _read(HubSettings(name=str(tmp_path)))
     assert len(str(caught.value)) < 450
