@@ -53,6 +53,10 @@ class ModelSettings:
     """Of the layers between; null: the language model's hidden size, as in the paper."""
     dtype: Dtype = Dtype.float32
     attention: Attention = Attention.sdpa
+    load_in_4bit: bool = False
+    """NF4 weights for a language model that is frozen or tuned by LoRA (arXiv 2305.14314); the extra 4bit, on CUDA."""
+    liger_kernels: bool = False
+    """Liger's Triton kernels in the language model's layers (arXiv 2410.10989); the extra liger, on CUDA."""
 
     def build(self, dimension: int) -> "tuple[UnicornForConditionalGeneration, PreTrainedTokenizerFast]":
         """The model for image vectors of length `dimension`, and the tokeniser, which keeps `<image>` whole.

@@ -23,6 +23,21 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
 
+class Strategy(StrEnum):
+    """How the devices share the work, by what each of them holds whole."""
+
+    single = "single"
+    """One device."""
+    ddp = "ddp"
+    """Everything on each."""
+    zero2 = "zero2"
+    """DeepSpeed ZeRO-2 (arXiv 1910.02054): the weights on each; gradients and optimiser state sharded."""
+    zero3 = "zero3"
+    """DeepSpeed ZeRO-3: weights, gradients and optimiser state sharded."""
+    fsdp2 = "fsdp2"
+    """PyTorch's fully_shard: as zero3, layer by layer."""
+
+
 LIGHTNING_PRECISION = {
     Precision.float32: "32-true",
     Precision.bf16_mixed: "bf16-mixed",
@@ -38,8 +53,16 @@ class TrainerSettings:
     devices: int = 1
     """Devices of each node; -1 for all there are."""
     nodes: int = 1
-    strategy: str = "auto"
+    strategy: Strategy = Strategy.single
+    offload: bool = False
+    """With zero2 and zero3: gradients and optimiser state are kept in the memory of the CPU."""
     precision: Precision = Precision.float32
+    gradient_checkpointing: bool = False
+    """Keep each layer's input alone, and compute the layer again for its gradients: memory for time."""
+    compile: bool = False
+    """torch.compile for the layers of the language model."""
+    fused_optimizer: bool = False
+    """AdamW in one kernel."""
     checkpoint_every: int = 200
     """Steps between two checkpoints."""
     log_every: int = 1
