@@ -5,7 +5,7 @@ import signal
 import zipfile
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -13,6 +13,7 @@ from lightning.pytorch.plugins import TorchCheckpointIO
 
 from unicorn.errors import StoppedError
 from unicorn.files import replacing
+from unicorn.training.strategy import PackStrategy
 
 _log = logging.getLogger(__name__)
 KEPT = 2
@@ -55,7 +56,7 @@ class Checkpoints(Callback):
         """Save, if it is time to. Raises StoppedError after a warning to any rank."""
         if trainer.is_last_batch:
             return
-        warned = trainer.strategy.reduce_boolean_decision(self.warned, all=False)
+        warned = cast("PackStrategy", trainer.strategy).sum([self.warned]) != [0.0]
         if not warned and trainer.global_step - self.saved < self.every:
             return
         self.saved = trainer.global_step

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
@@ -14,7 +15,9 @@ from transformers import get_cosine_schedule_with_warmup
 
 from unicorn.data.batch import IGNORED, PackTensors, Step
 from unicorn.data.module import UnicornDataModule
+from unicorn.device import peak_memory
 from unicorn.errors import UserError
+from unicorn.model.projector import Projector
 from unicorn.training.stage import Stage, trainable
 from unicorn.training.strategy import PackStrategy
 
@@ -89,11 +92,16 @@ class UnicornModule(LightningModule):
         self.learned = self.strategy.gather(trainable(self.model))
 
     def on_train_start(self) -> None:
-        """Start the clock of the first step."""
+        """Start the clock of the first step, and watch what the projector makes."""
         self._ended = time.perf_counter()
+        self._visual_norm = torch.zeros(())
+        for module in self.model.modules():
+            if isinstance(module, Projector):  # PEFT keeps a second, which is never called
+                module.register_forward_hook(self._measure)
 
     def training_step(self, step: Step) -> None:
         """All packs backward, then one clipped step. Raises NotFiniteError, with the samples' ids."""
+        started = time.perf_counter()
         torch.manual_seed(self._dropout_seed())
         loss = torch.zeros((), device=self.device)
         for index, pack in enumerate(step.packs):
@@ -101,7 +109,9 @@ class UnicornModule(LightningModule):
                 part = self._loss(pack, step.supervised)
                 self.manual_backward(part * self.trainer.world_size)  # ranks are averaged, not summed
             loss += part.detach()
-        total = self._sum(loss)
+        total, tokens, samples, places = self.strategy.sum(
+            [loss.item(), step.tokens, len(step.samples), sum(pack.input_ids.numel() for pack in step.packs)]
+        )
         if not math.isfinite(total):
             raise self._not_finite("loss", step)
         optimizer, scheduler = cast("Any", self.optimizers()), cast("Any", self.lr_schedulers())
@@ -112,12 +122,18 @@ class UnicornModule(LightningModule):
         if not math.isfinite(norm):
             raise self._not_finite("gradient", step)
         scheduler.step()
+        waited = started - self._ended
         seconds, self._ended = time.perf_counter() - self._ended, time.perf_counter()
         self._record(
             loss=total,
             learning_rate=learning_rate,
             gradient_norm=norm,
-            tokens_per_second=self._sum(torch.tensor(step.tokens / seconds, device=self.device)),
+            visual_norm=float(self._visual_norm),
+            tokens_per_second=tokens / seconds,
+            samples_per_second=samples / seconds,
+            data_wait=waited / seconds,
+            padding=1 - tokens / places,
+            memory_gb=peak_memory(self.device) / 1e9,
         )
 
     def on_validation_epoch_start(self) -> None:
@@ -132,10 +148,10 @@ class UnicornModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean cross-entropy of all held-out tokens. Raises UserError if it is not finite."""
-        loss = self._sum(self._held_out[0]) / self._sum(self._held_out[1])
-        if not math.isfinite(loss):
-            raise UserError(f"the validation loss of {self.stage.name} is {loss}. Lower its learning rate.")
-        self._record(**{"validation/loss": loss})
+        summed, tokens = self.strategy.sum(self._held_out.tolist())
+        if not math.isfinite(summed):
+            raise UserError(f"the validation loss of {self.stage.name} is {summed}. Lower its learning rate.")
+        self._record(**{"validation/loss": summed / tokens})
         self._ended = time.perf_counter()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -151,6 +167,9 @@ class UnicornModule(LightningModule):
     def _loss(self, pack: PackTensors, tokens: int) -> Tensor:
         return cast("Any", self.strategy.model)(pack, tokens)
 
+    def _measure(self, _: nn.Module, inputs: Any, tokens: Float[Tensor, "images tokens hidden"]) -> None:
+        self._visual_norm = tokens.detach().float().norm(dim=-1).mean()
+
     def _record(self, **numbers: float) -> None:
         """Log in the row of the steps taken: now, since Lightning does it after a checkpoint of this step."""
         self.numbers |= numbers
@@ -159,10 +178,6 @@ class UnicornModule(LightningModule):
             epoch = self.data.order.epoch(taken - 1)
             for logger in self.loggers:
                 logger.log_metrics({"epoch": epoch} | numbers, taken)
-
-    def _sum(self, number: Tensor) -> float:
-        """The sum over the ranks."""
-        return float(self.trainer.strategy.reduce(number, reduce_op="sum"))
 
     def _dropout_seed(self) -> int:
         """Dropout is keyed by step and rank, so that a resumed run needs no state of a generator."""

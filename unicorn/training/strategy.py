@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import torch
+import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
@@ -45,6 +46,18 @@ class PackStrategy(Strategy):
             optimizer.step()
         optimizer.zero_grad()
         return norm
+
+    def sum(self, numbers: list[float]) -> list[float]:
+        """Sums over the ranks; all must ask. Lightning's own would wait for all at a barrier before each."""
+        total = torch.tensor(numbers, dtype=torch.float64, device="cpu" if self.world == 1 else self.root_device)
+        if self.world > 1:
+            dist.all_reduce(total)
+        return total.tolist()
+
+    @property
+    def world(self) -> int:
+        """The number of ranks."""
+        return cast("int", getattr(self, "world_size", 1))
 
     def gather(self, weights: dict[str, nn.Parameter]) -> dict[str, Tensor]:
         """The weights, whole, on the CPU; all ranks must ask."""
