@@ -1,8 +1,9 @@
 """Where the numbers of a training go: always to `metrics.csv`, and to Weights & Biases when asked."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from unicorn.files import replacing
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 class LoggerSettings(Protocol):
     """What a file of conf/logger/ names."""
 
-    def build(self, folder: Path, name: str) -> "list[Logger]":
-        """The loggers of a stage, which keep what they write in `folder`."""
+    def build(self, folder: Path, made_by: dict[str, Any]) -> "list[Logger]":
+        """The loggers of a stage, which keep what they write in `folder`; `made_by` is what it is made with."""
         ...
 
 
@@ -22,7 +23,7 @@ class LoggerSettings(Protocol):
 class CsvSettings:
     """The file alone."""
 
-    def build(self, folder: Path, name: str) -> "list[Logger]":
+    def build(self, folder: Path, made_by: dict[str, Any]) -> "list[Logger]":
         """One logger."""
         from unicorn.training.csv_logger import CsvLogger
 
@@ -37,24 +38,29 @@ class WandbSettings:
     entity: str | None = None
     offline: bool = False
 
-    def build(self, folder: Path, name: str) -> "list[Logger]":
-        """Two loggers; a resumed stage goes on in its W&B run, whose id is kept in the folder."""
+    def build(self, folder: Path, made_by: dict[str, Any]) -> "list[Logger]":
+        """Two loggers; all stages, and those that are resumed, go on in the one W&B run of the training.
+
+        An agent of a W&B sweep says which run that is (WANDB_RUN_ID); its id is kept in the run's folder otherwise.
+        """
         from wandb.sdk.lib.runid import generate_id
 
         from unicorn.training.wandb_logger import StageWandbLogger
 
-        id_file = folder / "wandb-id.txt"
-        if not id_file.exists():
+        run = folder.parent
+        id_file = run / "wandb-id.txt"
+        if "WANDB_RUN_ID" not in os.environ and not id_file.exists():
             with replacing(id_file) as temporary:
                 temporary.write_text(generate_id())
         online = StageWandbLogger(
+            folder.name,
             project=self.project,
             entity=self.entity,
-            name=f"{name}-{folder.name}",
-            group=name,
-            id=id_file.read_text(),
+            name=run.name,
+            id=os.environ.get("WANDB_RUN_ID") or id_file.read_text(),
             resume="allow",
             offline=self.offline,
-            save_dir=folder,
+            save_dir=run,
+            config={folder.name: made_by},
         )
-        return [*CsvSettings().build(folder, name), online]
+        return [*CsvSettings().build(folder, made_by), online]

@@ -91,7 +91,7 @@ def run_stage(
             seed=seed,
             folder=record.folder,
         )
-        lightning = trainer.build(stage, record.checkpoints, logger.build(record.folder, run.name))
+        lightning = trainer.build(stage, record.checkpoints, logger.build(record.folder, common | own))
         metrics = _fit(lightning, UnicornModule(module, stage, seed=seed, log_every=trainer.log_every), batches, record)
     return {f"{stage.name}/{key}": value for key, value in metrics.items()}
 
@@ -175,6 +175,8 @@ def _fit(trainer: Trainer, module: UnicornModule, data: UnicornDataModule, recor
     with warnings.catch_warnings():
         # Lightning 2.6 asks of its loaders in a way that torch 2.13 deprecates.
         warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\)", FutureWarning)
+        # And PyTorch's own FSDP2, as DeepSpeed, calls collectives by names that it deprecates.
+        warnings.filterwarnings("ignore", r"`torch\.distributed\.\w+` is deprecated", FutureWarning)
         try:
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as error:  # which Lightning makes of it

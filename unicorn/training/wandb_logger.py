@@ -1,11 +1,24 @@
-"""A stage's run in Weights & Biases."""
+"""A training's run in Weights & Biases: all its stages in one, each under its name and over its own steps."""
+
+from typing import Any
 
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 
 class StageWandbLogger(WandbLogger):
-    """Ends its W&B run with its stage; Lightning's own would have the next stage log into the same run."""
+    """Logs one stage. The W&B run is ended with it, and the next stage goes on in it by its id."""
+
+    def __init__(self, stage: str, **named: Any) -> None:
+        super().__init__(**named)
+        self._stage = stage
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Log `loss` as `align/loss` over `align/step`: W&B's own step would have to go on through the stages."""
+        self.experiment.define_metric(f"{self._stage}/*", step_metric=f"{self._stage}/step")
+        named = {f"{self._stage}/{key}": number for key, number in metrics.items()}
+        self.experiment.log(named | {f"{self._stage}/step": step})
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

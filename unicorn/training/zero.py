@@ -77,9 +77,10 @@ class Zero(PackStrategy, DeepSpeedStrategy):
         """The state of AdamW as PyTorch has it without shards; all ranks must ask."""
         from deepspeed.utils import safe_get_full_optimizer_state
 
+        self._link()
         step = next(iter(self._inner.state.values()))["step"]
         state = {
-            number: {"step": step}
+            number: {"step": step.clone()}
             | {key: cast("Tensor", safe_get_full_optimizer_state(weight, key)).cpu() for key in MOMENTS}
             for number, weight in enumerate(self._weights())
         }
@@ -120,8 +121,7 @@ class Zero(PackStrategy, DeepSpeedStrategy):
         for flat in self._flat:
             self._inner.state[flat] = {key: torch.zeros_like(flat) for key in MOMENTS}
             self._inner.state[flat]["step"] = state["state"][0]["step"].clone()
-        if not self.zero_stage_3:
-            self._engine_optimizer._lazy_init_hp_params_optimizer_state()
+        self._link()
         for number, weight in enumerate(self._weights()):
             for key in MOMENTS:
                 self._put(weight, state["state"][number][key], key)
@@ -143,6 +143,12 @@ class Zero(PackStrategy, DeepSpeedStrategy):
         return (
             optimizer.fp32_partitioned_groups_flat if self.zero_stage_3 else optimizer.single_partition_of_fp32_groups
         )
+
+    def _link(self) -> None:
+        """Tell weights where their moments are: stage 2 does so after its first step, and for its first group alone."""
+        if not self.zero_stage_3:
+            self._engine_optimizer._hp_optimizer_states_linked = False
+            self._engine_optimizer._lazy_init_hp_params_optimizer_state()
 
     def _groups(self) -> list[list[nn.Parameter]]:
         module = cast("Any", self.lightning_module)
