@@ -69,7 +69,12 @@ def run_stage(
     if the stage that it follows is not finished.
     """
     record = StageRecord(run / stage.name)
-    common = made_by | {"seed": seed, "row_length": data.row_length, "precision": trainer.precision.value}
+    common = made_by | {
+        "seed": seed,
+        "row_length": data.row_length,
+        "precision": trainer.precision.value,
+        "chat_template": hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest(),
+    }
     own: dict[str, Any] = {"settings": asdict(stage.settings), "dataset": digests(dataset, stage.parts)}
     if stage.follows:
         own["follows"] = _start_from(StageRecord(run / stage.follows), common, model, stage)
@@ -170,7 +175,7 @@ def _fit(trainer: Trainer, module: UnicornModule, data: UnicornDataModule, recor
         except SystemExit as error:  # which Lightning makes of it
             raise KeyboardInterrupt from error
     timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # pyright: ignore
-    losses = {key: number for key, number in module.numbers.items() if key.endswith("loss")}
+    losses = {key: number for key, number in module.numbers.items() if "loss" in key}
     metrics = losses | {
         "samples": len(data.training),
         "held_out": len(data.held_out),
