@@ -161,25 +161,26 @@ class Training:
             "seed": 0,
             "made_by": {"model": "tiny"},
             "dataset": self.dataset,
+            "model": model,
+            "tokenizer": tokenizer,
         }
         for stage in stages:
             result = run_stage(
                 stage.build(),
-                model=model,
-                tokenizer=tokenizer,
                 transfer=transfer or self.transfer,
                 run=self.folder / name,
                 **(given | changes),
             )
-            model = result.model
+            given["model"] = result.model
             metrics |= result.metrics
-        self.trained = model
+        self.trained: UnicornForConditionalGeneration = given["model"]
         return metrics
 
     def losses(self, name: str, stage: str) -> dict[int, str]:
         """The logged losses of every step, in training and, at an epoch's end, in validation."""
         rows = read_rows(self.folder / name / stage / "metrics.csv")
-        return {step: f"{row['loss']} {row['validation/loss']}" for step, row in rows.items()}
+        keys = ("loss", "validation/loss", "validation/loss_shuffled")
+        return {step: " ".join(row[key] for key in keys) for step, row in rows.items()}
 
     def weights(self, name: str, stage: str) -> dict[str, torch.Tensor]:
         """What a stage learned."""
