@@ -21,5 +21,4 @@ def test_smollm_describes_its_own_image_better_than_another(tmp_path: Path) -> N
     )
     assert finished.code == 0, finished.err
     metrics = json.loads((run / "metrics.json").read_text())
-    print(metrics)
     assert metrics["align/validation/loss"] < metrics["align/validation/loss_shuffled"] - 0.15
