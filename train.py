@@ -26,7 +26,7 @@ def train(config: Config) -> None:
     dataset = UnicornDataset.open(config.dataset)
     dataset.require_space(config.encoder.space)
     transfer = config.transfer.fit(dataset.statistics, dataset.chunks())
-    build = partial(config.model.build, dataset.dimension)
+    tokenizer, build = config.model.tokenizer(), partial(config.model.build, dataset.dimension)
     L.seed_everything(config.seed, verbose=False)
 
     with writing(run):
@@ -37,6 +37,7 @@ def train(config: Config) -> None:
             metrics |= run_stage(
                 stage,
                 build=build,
+                tokenizer=tokenizer,
                 dataset=dataset,
                 transfer=transfer,
                 data=config.data,
@@ -48,7 +49,7 @@ def train(config: Config) -> None:
             )
         if getattr(rank_zero_only, "rank", 0):
             return
-        model, tokenizer = trained(stages, build=build, run=run, seed=config.seed)
+        model = trained(stages, build=build, run=run, seed=config.seed)
         transfer.save(run / "transfer")
         save_model(run / "model", model, tokenizer)
         save_config(config, run / "config.yaml")

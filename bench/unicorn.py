@@ -126,6 +126,7 @@ class Unicorn:
             chosen=training,
             collator=Collator(
                 samples=samples,
+                pictured=samples.rows,
                 dataset=dataset,
                 transfer=MeanShiftSettings().fit(dataset.statistics, ()),
                 image_token_id=IMAGE_TOKEN,

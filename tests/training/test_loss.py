@@ -23,6 +23,7 @@ def steps(training: Training, *, row_length: int, rows_per_pack: int, ranks: int
     samples = Samples(path, training.dataset)
     collator = Collator(
         samples=samples,
+        pictured=samples.rows,
         dataset=training.dataset,
         transfer=training.transfer,
         image_token_id=conversation.image_token_id,

@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from tests.training.tiny import ALIGN, FULL, LORA, Training, make_dataset
+from unicorn.data.conversation import ConversationTokenizer
 from unicorn.data.settings import DataSettings
 from unicorn.dataset import DatasetWriter, Embeddings, UnicornDataset, is_training
 from unicorn.errors import UserError
 from unicorn.model.modeling import UnicornForConditionalGeneration
-from unicorn.records import Caption
+from unicorn.model.settings import locate
+from unicorn.records import Caption, Instruction, Message, Role, Task
 from unicorn.training.record import StageRecord
 from unicorn.training.run import save_model
 from unicorn.training.trainer import TrainerSettings
@@ -171,6 +174,58 @@ def test_what_cannot_be_trained_on_is_counted_and_named(training: Training) -> N
     assert {reject["id"] for reject in rejects} == too_long
 
 
+def test_an_odd_conversation_is_turned_away_by_id_and_the_others_are_learned(
+    training: Training, tmp_path: Path
+) -> None:
+    said = {
+        "good": ("what is it ?", "a red cube ."),
+        "silent": ("what is it ?", ""),
+        "closing": ("what is it ?", "a cube <eos> <user> what is it ?"),
+        "pictured": ("what is it ?", "a <image>"),
+        "doubled": ("<image> what is it ? <image>", "a red cube ."),
+    }
+    caption = next(training.dataset.captions())
+    instructions = [
+        Instruction(
+            id=name,
+            caption_id=caption.id,
+            task=Task.QUESTION_ANSWERING,
+            messages=(Message(role=Role.USER, content=question), Message(role=Role.ASSISTANT, content=answer)),
+        )
+        for name, (question, answer) in said.items()
+    ]
+    with DatasetWriter(tmp_path / "odd") as writer:
+        parts = writer.captions({}), writer.instructions({}), writer.embeddings("tiny", {})
+        parts[0].write(0, [caption])
+        parts[1].write(0, instructions)
+        parts[2].write(0, Embeddings(ids=[caption.id], vectors=np.eye(1, 8, dtype=np.float32)))
+        for part in parts:
+            part.complete(1)
+    metrics = training.run("odd", replace(ALIGN, epochs=0), FULL, dataset=UnicornDataset.open(tmp_path / "odd"))
+    assert (metrics["tune/samples"], metrics["tune/rejected"]) == (1, 4)
+    lines = (training.folder / "odd" / "tune" / "rejects.jsonl").read_text().splitlines()
+    assert {line["id"]: line["reason"] for line in map(json.loads, lines)} == {
+        "silent": "turn 2 is an empty answer",
+        "closing": "turn 2 contains <eos>, a special token",
+        "pictured": "an answer comes before the image, or holds it",
+        "doubled": "2 images where one belongs",
+    }
+
+
+def test_a_run_keeps_to_its_chat_template_and_hands_it_on(training: Training) -> None:
+    asked = locate("package:unicorn.data/chat_templates/vicuna.jinja")
+    training.run("asked", ALIGN)
+    model, tokenizer = training.model(chat_template=asked)
+    with pytest.raises(UserError, match=r"chat_template was '\w+' and is '\w+'"):
+        training.run("asked", ALIGN, tokenizer=tokenizer)
+    save_model(training.folder / "vicuna" / "model", model, tokenizer)
+    read = AutoTokenizer.from_pretrained(training.folder / "vicuna" / "model")
+    question = [Message(role=Role.USER, content="what is it ?")]
+    prompts = [ConversationTokenizer(each, 1).prompt(question) for each in (tokenizer, read)]
+    assert prompts[0] == prompts[1]
+    assert "USER:" in read.apply_chat_template([{"role": "user", "content": "a"}], tokenize=False)
+
+
 def test_without_held_out_captions_there_is_no_validation(training: Training, tmp_path: Path) -> None:
     few = make_dataset(tmp_path / "few", count=2)
     assert few.training_mask.all()
@@ -180,7 +235,8 @@ def test_without_held_out_captions_there_is_no_validation(training: Training, tm
 
 
 def test_when_nothing_fits_the_run_says_so(training: Training) -> None:
-    with pytest.raises(UserError, match=r"no sample of .* can be trained on: see .*rejects\.jsonl"):
+    reason = r"which begins with: \d+ tokens, more than data\.row_length=4"
+    with pytest.raises(UserError, match=rf"no sample of .* can be trained on: see .*rejects\.jsonl, {reason}"):
         training.run("nothing", ALIGN, data=DataSettings(row_length=4))
 
 

@@ -157,6 +157,7 @@ class Training:
         """The numbers of stages run one after the other in the run `name`."""
         given: dict[str, Any] = {
             "build": self.build,
+            "tokenizer": ModelSettings(language_model=self.language_model).tokenizer(),
             "dataset": self.dataset,
             "transfer": self.transfer,
             "data": DataSettings(row_length=64, rows_per_pack=1),
@@ -172,13 +173,14 @@ class Training:
         for stage in built:
             metrics |= run_stage(stage, **given)
         if not getattr(rank_zero_only, "rank", 0):
-            self.trained, _ = trained(built, **{key: given[key] for key in ("build", "run", "seed")})
+            self.trained = trained(built, **{key: given[key] for key in ("build", "run", "seed")})
         return metrics
 
     def losses(self, name: str, stage: str) -> dict[int, str]:
         """The logged losses of every step, in training and, at an epoch's end, in validation."""
         rows = read_rows(self.folder / name / stage / "metrics.csv")
-        return {step: f"{row['loss']} {row['validation/loss']}" for step, row in rows.items()}
+        keys = ("loss", "validation/loss", "validation/loss_shuffled")
+        return {step: " ".join(row[key] for key in keys) for step, row in rows.items()}
 
     def weights(self, name: str, stage: str) -> dict[str, torch.Tensor]:
         """What a stage learned."""

@@ -43,6 +43,8 @@ class Collator:
     """Makes the tensors of packs: tokens from the samples, images by transfer from the captions' vectors."""
 
     samples: Samples
+    pictured: Int64[np.ndarray, " samples"]
+    """The caption row whose image each sample is shown."""
     dataset: UnicornDataset
     transfer: Transfer
     image_token_id: int
@@ -75,7 +77,7 @@ class Collator:
             input_ids=torch.from_numpy(input_ids),
             position_ids=torch.from_numpy(position_ids),
             labels=torch.from_numpy(labels),
-            image_embeds=self._images(self.samples.rows[samples], epoch),
+            image_embeds=self._images(self.pictured[samples], epoch),
         )
 
     def _empty(self) -> PackTensors:

@@ -75,20 +75,28 @@ class UnicornDataModule(LightningDataModule):
 
     def train_dataloader(self) -> StepLoader:
         """The training steps, this rank's share."""
-        return StepLoader(self._steps(self.order, self.training), self.settings.workers)
+        return StepLoader(self._steps(self.order, self.training, self.samples.rows), self.settings.workers)
 
-    def val_dataloader(self) -> ValidationLoader:
-        """The held-out samples, this rank's share."""
+    def val_dataloader(self) -> list[ValidationLoader]:
+        """The held-out samples, this rank's share, and the same again, each shown the image of the next."""
         order = Order(samples=len(self.held_out), batch=self.batch, seed=self.seed)
-        return ValidationLoader(self._steps(order, self.held_out), self.settings.workers)
+        shuffled_rows = self.samples.rows.copy()
+        shuffled_rows[self.held_out] = np.roll(self.samples.rows[self.held_out], -1)
+        return [
+            ValidationLoader(self._steps(order, self.held_out, pictured), self.settings.workers)
+            for pictured in (self.samples.rows, shuffled_rows)
+        ]
 
-    def _steps(self, order: Order, chosen: Int64[np.ndarray, " n"]) -> StepDataset:
+    def _steps(
+        self, order: Order, chosen: Int64[np.ndarray, " n"], pictured: Int64[np.ndarray, " samples"]
+    ) -> StepDataset:
         trainer = cast("Trainer", self.trainer)
         return StepDataset(
             order=order,
             chosen=chosen,
             collator=Collator(
                 samples=self.samples,
+                pictured=pictured,
                 dataset=self.dataset,
                 transfer=self.transfer,
                 image_token_id=self.tokenizer.image_token_id,

@@ -12,6 +12,7 @@ import pyarrow as pa
 from datasets import Dataset
 from jaxtyping import Bool, Int32, Int64
 
+from unicorn.data.chat_template import Unfit
 from unicorn.data.conversation import ConversationTokenizer, Sample
 from unicorn.dataset.reader import UnicornDataset
 from unicorn.errors import UserError
@@ -37,11 +38,11 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptionedSample:
-    """A sample, the record it was made of, and the caption whose image it is about."""
+    """A sample or why there is none, the record it was made of, and the caption whose image it is about."""
 
     id: str
     caption_id: str
-    sample: Sample
+    sample: Sample | Unfit
 
 
 def caption_samples(dataset: UnicornDataset, tokenizer: ConversationTokenizer) -> Iterator[CaptionedSample]:
@@ -77,10 +78,10 @@ def write_samples(
         for chunk in _chunks(samples):
             kept: list[dict[str, Any]] = []
             for item in chunk:
-                if (reason := _fault(item.sample, row_length, placeholders)) is None:
-                    kept.append(_record(item))
-                else:
-                    reject = Reject(id=item.id, stage=path.parent.name, reason=reason, attempts=1, answer="")
+                try:
+                    kept.append(_record(item, _checked(item.sample, row_length, placeholders)))
+                except Unfit as unfit:
+                    reject = Reject(id=item.id, stage=path.parent.name, reason=str(unfit), attempts=1, answer="")
                     rejects.append(json.dumps(asdict(reject)) + "\n")
             stream.write_batch(pa.RecordBatch.from_pylist(kept, SCHEMA))
     with replacing(path.with_name(REJECTS)) as temporary:
@@ -100,20 +101,21 @@ def check_samples(path: Path) -> None:
     check_stamps(path.parent, read_sealed(stamps, remedy), remedy)
 
 
-def _fault(sample: Sample, row_length: int, placeholders: tuple[int, int]) -> str | None:
-    """Why a sample cannot be trained on, or None."""
+def _checked(sample: Sample | Unfit, row_length: int, placeholders: tuple[int, int]) -> Sample:
+    """The sample. Raises Unfit if it cannot be trained on."""
     token, count = placeholders
+    if isinstance(sample, Unfit):
+        raise sample
     if len(sample.input_ids) > row_length:
-        return f"{len(sample.input_ids)} tokens, more than data.row_length={row_length}"
+        raise Unfit(f"{len(sample.input_ids)} tokens, more than data.row_length={row_length}")
     if (found := int((sample.input_ids == token).sum())) != count:
-        return f"{found} image tokens where {count} belong"
+        raise Unfit(f"{found} image tokens where {count} belong")
     if not sample.supervised.any():
-        return "no answer to learn from"
-    return None
+        raise Unfit("no answer to learn from")
+    return sample
 
 
-def _record(item: CaptionedSample) -> dict[str, Any]:
-    sample = item.sample
+def _record(item: CaptionedSample, sample: Sample) -> dict[str, Any]:
     return {
         "id": item.id,
         "caption_id": item.caption_id,
@@ -129,11 +131,13 @@ class Samples:
 
     def __init__(self, path: Path, dataset: UnicornDataset) -> None:
         """Map `path`, and find each sample's caption in `dataset`. Raises UserError if no sample is there."""
-        with path.with_name(REJECTS).open("rb") as rejects:
-            self.rejected = sum(1 for _ in rejects)
+        with path.with_name(REJECTS).open() as file:
+            reasons = [json.loads(line)["reason"] for line in file]
+        self.rejected = len(reasons)
         self._table = Dataset.from_file(str(path)).with_format("arrow")
         if not len(self._table):
-            raise UserError(f"no sample of {dataset.path} can be trained on: see {path.with_name(REJECTS)}.")
+            first = f", which begins with: {reasons[0]}" if reasons else ""
+            raise UserError(f"no sample of {dataset.path} can be trained on: see {path.with_name(REJECTS)}{first}.")
         plan = self._table.select_columns(["caption_id", "length", "answer_length"])[:]
         self.rows: Int64[np.ndarray, " n"] = dataset.rows(plan["caption_id"].combine_chunks())
         self.lengths: Int32[np.ndarray, " n"] = plan["length"].to_numpy()

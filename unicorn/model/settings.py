@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -46,6 +46,12 @@ class ModelSettings:
 
     language_model: str
     """A folder, a name on the Hub, or `package:PACKAGE/FOLDER` for one that an installed package ships."""
+    revision: str = "main"
+    """Of a name on the Hub: a branch, a tag or a commit."""
+    gguf_file: str | None = None
+    """The file in it that holds weights and tokenizer, where they are GGUF; they are dequantised."""
+    chat_template: str | None = None
+    """The form of conversations, a Jinja file, or `package:PACKAGE/FILE`; null: the language model's own."""
     visual_tokens: int = 1
     visual_mode: VisualMode = VisualMode.learned
     projector_layers: int = 2
@@ -65,17 +71,23 @@ class ModelSettings:
         Raises UserError where there is no such language model, or one that this model cannot wrap.
         """
         import torch
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM, GgufConfig
 
         from unicorn.model.configuration import UnicornConfig
         from unicorn.model.modeling import UnicornForConditionalGeneration
 
         tokenizer = self.tokenizer()
+        folder = locate(self.language_model)
+        # Without a word transformers may keep GGUF weights packed, which cannot be trained.
+        packed = {"quantization_config": GgufConfig(dequantize=True)} if self.gguf_file else {}
         try:
             language_model = AutoModelForCausalLM.from_pretrained(
-                locate(self.language_model),
+                folder,
+                revision=self.revision,
+                gguf_file=self.gguf_file,
                 dtype=getattr(torch, self.dtype.value),
                 attn_implementation=self.attention.value,
+                **packed,
             )
         except (OSError, ValueError) as error:
             raise cannot_load(self.language_model, error) from error
@@ -96,12 +108,19 @@ class ModelSettings:
         return model, tokenizer
 
     def tokenizer(self) -> "PreTrainedTokenizerFast":
-        """The language model's tokeniser, with the `<image>` token and a padding token if it had none."""
+        """The language model's tokeniser, with `<image>`, a padding token if it had none, and the chat template.
+
+        Raises UserError where one of them cannot be read.
+        """
         from transformers import AutoTokenizer
 
+        folder = locate(self.language_model)
         try:
             tokenizer = AutoTokenizer.from_pretrained(
-                locate(self.language_model), model_specific_special_tokens={"image_token": IMAGE_TOKEN}
+                folder,
+                revision=self.revision,
+                gguf_file=self.gguf_file,
+                model_specific_special_tokens={"image_token": IMAGE_TOKEN},
             )
         except (OSError, ValueError) as error:
             raise cannot_load(self.language_model, error) from error
@@ -109,15 +128,34 @@ class ModelSettings:
             raise UserError(f"the tokenizer of {self.language_model} has no fast version. Choose another model.")
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
+        if self.chat_template is not None:
+            tokenizer.chat_template = read_template(self.chat_template)
         return tokenizer
 
 
-def locate(language_model: str) -> str:
-    """The folder of a `package:` path; anything else as it is."""
-    if not language_model.startswith(PACKAGE):
-        return language_model
-    package, _, folder = language_model.removeprefix(PACKAGE).partition("/")
-    return str(Path(str(files(package))) / folder)
+def locate(path: str) -> str:
+    """Where a `package:` path leads, without importing the package; anything else as it is.
+
+    Raises UserError if no such package is installed.
+    """
+    if not path.startswith(PACKAGE):
+        return path
+    package, _, within = path.removeprefix(PACKAGE).partition("/")
+    try:
+        spec = find_spec(package)
+    except ModuleNotFoundError:  # of the package that it should be in
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"{path} names a package that is not installed. Install {package}, or name a folder.")
+    return str(Path(spec.submodule_search_locations[0]) / within)
+
+
+def read_template(path: str) -> str:
+    """The text of a chat template. Raises UserError if there is none at `path`."""
+    try:
+        return Path(locate(path)).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"model.chat_template={path} cannot be read: {error}. Name a Jinja file.") from error
 
 
 def refuse_scaled_logits(name: str, config: "PretrainedConfig") -> None:

@@ -137,21 +137,24 @@ class UnicornModule(LightningModule):
         )
 
     def on_validation_epoch_start(self) -> None:
-        """Begin the sum anew."""
-        self._held_out = torch.zeros(2, device=self.device)
+        """Begin the sums anew."""
+        self._held_out = torch.zeros(2, 2, device=self.device)
 
-    def validation_step(self, step: Step) -> None:
-        """Add a held-out step's cross-entropy and its tokens to the sum."""
+    def validation_step(self, step: Step, batch_idx: int, dataloader_idx: int) -> None:
+        """Add a held-out step's cross-entropy and its tokens to the sums, those of its loader."""
         for pack in step.packs:
-            self._held_out[0] += self._loss(pack, 1)
-            self._held_out[1] += (pack.labels != IGNORED).sum()
+            self._held_out[dataloader_idx, 0] += self._loss(pack, 1)
+            self._held_out[dataloader_idx, 1] += (pack.labels != IGNORED).sum()
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mean cross-entropy of all held-out tokens. Raises UserError if it is not finite."""
-        summed, tokens = self.strategy.sum(self._held_out.tolist())
-        if not math.isfinite(summed):
-            raise UserError(f"the validation loss of {self.stage.name} is {summed}. Lower its learning rate.")
-        self._record(**{"validation/loss": summed / tokens})
+        """Log the mean cross-entropy of all held-out tokens, with their own images and with those of others.
+
+        A model that does not look at the image has the same twice. Raises UserError if it is not finite.
+        """
+        own, own_tokens, other, other_tokens = self.strategy.sum(self._held_out.flatten().tolist())
+        if not math.isfinite(own):
+            raise UserError(f"the validation loss of {self.stage.name} is {own}. Lower its learning rate.")
+        self._record(**{"validation/loss": own / own_tokens, "validation/loss_shuffled": other / other_tokens})
         self._ended = time.perf_counter()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -47,6 +47,7 @@ def run_stage(
     stage: Stage,
     *,
     build: Build,
+    tokenizer: "PreTrainedTokenizerFast",
     dataset: UnicornDataset,
     transfer: Transfer,
     data: DataSettings,
@@ -64,7 +65,12 @@ def run_stage(
     if the stage that it follows is not finished.
     """
     record = StageRecord(run / stage.name)
-    common = made_by | {"seed": seed, "row_length": data.row_length, "precision": trainer.precision.value}
+    common = made_by | {
+        "seed": seed,
+        "row_length": data.row_length,
+        "precision": trainer.precision.value,
+        "chat_template": hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest(),
+    }
     own: dict[str, Any] = {"settings": asdict(stage.settings), "dataset": digests(dataset, stage.parts)}
     previous = StageRecord(run / stage.follows) if stage.follows else None
     if previous:
@@ -76,7 +82,7 @@ def run_stage(
     else:
         trainer.require(stage)
         torch.manual_seed(seed)
-        model, tokenizer = build()
+        model, _ = build()
         if previous:
             previous.restore(model)
         torch.manual_seed(seed)
@@ -96,17 +102,15 @@ def run_stage(
     return {f"{stage.name}/{key}": value for key, value in metrics.items()}
 
 
-def trained(
-    stages: Sequence[Stage], *, build: Build, run: Path, seed: int
-) -> "tuple[UnicornForConditionalGeneration, PreTrainedTokenizerFast]":
-    """The model that the finished stages of a run made, one after the other, and its tokeniser."""
+def trained(stages: Sequence[Stage], *, build: Build, run: Path, seed: int) -> UnicornForConditionalGeneration:
+    """The model that the finished stages of a run made, one after the other."""
     torch.manual_seed(seed)
-    model, tokenizer = build()
+    model, _ = build()
     for stage in stages:
         module = stage.prepare(model)
         StageRecord(run / stage.name).restore(module)
         model = stage.finish(module)
-    return model.eval(), tokenizer
+    return model.eval()
 
 
 @contextmanager
@@ -185,7 +189,7 @@ def _fit(trainer: Trainer, module: UnicornModule, data: UnicornDataModule, recor
             good = newest(record.checkpoints)
             raise UserError(f"{error} {f'Good until {good}.' if good else 'There is no checkpoint before.'}") from error
     timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # pyright: ignore
-    losses = {key: number for key, number in module.numbers.items() if key.endswith("loss")}
+    losses = {key: number for key, number in module.numbers.items() if "loss" in key}
     metrics = losses | {
         "samples": len(data.training),
         "held_out": len(data.held_out),
