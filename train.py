@@ -15,9 +15,14 @@ def train(config: Config) -> None:
     from lightning.pytorch.utilities import rank_zero_only
 
     from unicorn.dataset import UnicornDataset
+    from unicorn.hub.picture_encoder import PictureEncoder
+    from unicorn.hub.processor import UnicornProcessor
+    from unicorn.hub.saved import save_model
     from unicorn.report.metrics import write_metrics
     from unicorn.report.table import facts_table, show
-    from unicorn.training.run import is_finished, run_stage, save_model, writing
+    from unicorn.training.adapter import save_adapter
+    from unicorn.training.run import is_finished, run_stage, writing
+    from unicorn.training.tune import LoraTuneSettings
 
     run = config.run_folder
     chosen = config.chosen_stages(STAGES)
@@ -49,7 +54,10 @@ def train(config: Config) -> None:
         if getattr(rank_zero_only, "rank", 0):
             return
         transfer.save(run / "transfer")
-        save_model(run / "model", model, tokenizer)
+        sees = PictureEncoder(encoder=config.encoder, transfer=transfer)
+        save_model(run / "model", model, UnicornProcessor(tokenizer, config.model.visual_tokens, sees))
+        if isinstance(config.tune, LoraTuneSettings) and is_finished("tune", run):
+            save_adapter(run, config.tune.build(), model.config, config.model.language_model)
         save_config(config, run / "config.yaml")
         write_metrics(run, metrics)
         show(facts_table("Trained", metrics), facts_table("Written", {"dataset": dataset.path, "run": run}))
