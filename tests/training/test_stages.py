@@ -13,10 +13,11 @@ from tests.training.tiny import ALIGN, FULL, LORA, Training, make_dataset
 from unicorn.data.settings import DataSettings
 from unicorn.dataset import DatasetWriter, Embeddings, UnicornDataset, is_training
 from unicorn.errors import UserError
+from unicorn.hub.processor import UnicornProcessor
+from unicorn.hub.saved import save_model
 from unicorn.model.modeling import UnicornForConditionalGeneration
 from unicorn.records import Caption
 from unicorn.training.record import StageRecord
-from unicorn.training.run import save_model
 
 
 def test_align_changes_the_projector_alone(training: Training) -> None:
@@ -87,7 +88,7 @@ def test_the_saved_model_answers_like_the_trained_one(training: Training) -> Non
     training.run("saved", ALIGN)
     _, tokenizer = training.model()
     for _ in range(2):  # the second replaces the first
-        save_model(training.folder / "saved" / "model", training.trained, tokenizer)
+        save_model(training.folder / "saved" / "model", training.trained, UnicornProcessor(tokenizer))
     loaded = UnicornForConditionalGeneration.from_pretrained(training.folder / "saved" / "model").eval()
     inputs = {"input_ids": torch.tensor([[1, tokenizer.image_token_id, 7]]), "image_embeds": torch.ones(1, 8)}
     torch.testing.assert_close(loaded(**inputs).logits, training.trained(**inputs).logits)

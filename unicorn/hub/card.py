@@ -6,7 +6,7 @@ from pathlib import Path
 
 from huggingface_hub import ModelCardData
 
-from unicorn.config import Config, plain
+from unicorn.config import KIND, Config, plain
 from unicorn.model.settings import PACKAGE
 from unicorn.report.table import markdown_table
 
@@ -22,15 +22,13 @@ where pictures lie in the space that it shares with an image tower, and given to
 pictures. Real pictures enter when it is asked.
 
 ```python
-from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
-
 import unicorn.hub  # pip install unicorn-vlm; tells transformers of this kind of model
 
 model = AutoModelForImageTextToText.from_pretrained("{address}")
 processor = AutoProcessor.from_pretrained("{address}")
-inputs = processor(images=Image.open("picture.png"), text="What is in the picture?")
-answer = model.generate(**inputs, max_new_tokens=64)[0, inputs["input_ids"].shape[1] :]
+inputs = processor(images="picture.png", text="What is in the picture?")  # a path, a PIL image, or several
+answer = model.generate(**inputs, max_new_tokens=64)[0, inputs.input_ids.shape[1] :]
 print(processor.decode(answer, skip_special_tokens=True))
 ```
 
@@ -74,15 +72,15 @@ def model_card(
     parts = {
         "language model": base,
         "encoder": space,
-        "transfer": plain(config.transfer)["kind"].rpartition(".")[2].removesuffix("Settings"),
+        "transfer": _named(plain(config.transfer)[KIND]),
         "visual tokens": f"{config.model.visual_tokens}, {config.model.visual_mode}",
     }
-    recipe = {"dataset": Path(config.dataset).name, "seed": config.seed} | {
-        f"{stage} {key.replace('_', ' ')}": value
-        for stage in ("align", "tune")
-        for key, value in plain(getattr(config, stage)).items()
-        if key != "kind" and f"{stage}/steps" in trained
-    }
+    recipe: dict[str, str | float] = {"dataset": Path(config.dataset).name, "seed": config.seed}
+    for stage in ("align", "tune"):
+        if f"{stage}/steps" in trained:
+            settings = plain(getattr(config, stage))
+            recipe[stage] = _named(settings.pop(KIND))
+            recipe |= {f"{stage} {key.replace('_', ' ')}": value for key, value in settings.items()}
     recipe |= {key.replace("/", " "): number for key, number in trained.items() if key.endswith(("samples", "loss"))}
     return CARD.format(
         metadata=metadata.to_yaml(),
@@ -102,6 +100,11 @@ def _language_model(name: str) -> tuple[str, bool]:
     if name.startswith(PACKAGE):
         return name, False
     return (Path(name).name, False) if Path(name).expanduser().is_dir() else (name, True)
+
+
+def _named(kind: str) -> str:
+    """What a settings class of that import path makes."""
+    return kind.rpartition(".")[2].removesuffix("Settings")
 
 
 def _scores(evaluated: Mapping[str, float]) -> str:

@@ -93,7 +93,8 @@ class PictureEncoder:
     def copy_towers(self, folder: Path) -> None:
         """Copy the checkpoints that the image tower is read from, if it is read from any, to be found by `load`.
 
-        Raises UserError where one cannot be fetched.
+        What `save` wrote there then names no folder of this machine any more. Raises UserError where a checkpoint cannot
+        be fetched.
         """
         if isinstance(self.encoder, FromCheckpoints):
             for setting, checkpoint in self.encoder.image_checkpoints().items():
@@ -101,6 +102,8 @@ class PictureEncoder:
                 make_folder(target)
                 for path in sorted({path for pattern in checkpoint.files for path in source.glob(pattern)}):
                     shutil.copyfile(path, target / path.name)
+            named = {key: _without_place(value) for key, value in plain(self.encoder).items()}
+            write_sealed(folder / ENCODER, {"space": self.transfer.space, "encoder": named})
 
 
 def calibrate(folder: Path, calibration: Statistics) -> None:
@@ -110,6 +113,11 @@ def calibrate(folder: Path, calibration: Statistics) -> None:
     """
     (folder / CALIBRATION / "statistics.json").unlink(missing_ok=True)
     replace(calibration, covariance=None).save(folder / CALIBRATION)
+
+
+def _without_place(value: Any) -> Any:
+    """Of a folder its name."""
+    return Path(value).name if isinstance(value, str) and Path(value).expanduser().is_dir() else value
 
 
 def _seen(number: int, image: "Image") -> "Image":

@@ -14,6 +14,7 @@ from transformers.processing_utils import ProcessorMixin
 
 from unicorn.errors import UserError
 from unicorn.hub.picture_encoder import PictureEncoder
+from unicorn.pictures.decoding import DecodingSettings, UnreadableError, decode
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -185,4 +186,12 @@ def _by_text(images: Any, texts: int) -> list[list[Any]]:
 
 
 def _loaded(image: Image | str) -> Image:
-    return load_image(image) if isinstance(image, str) else image
+    """A picture given as such, as a file, or as what transformers loads besides: an address, or base64."""
+    if not isinstance(image, str):
+        return image
+    if not (path := Path(image)).is_file():
+        return load_image(image)
+    try:
+        return decode(path.read_bytes(), DecodingSettings())
+    except UnreadableError as error:
+        raise UserError(f"{path} is no picture that can be read: {error}. Name another file.") from error
