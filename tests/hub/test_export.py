@@ -1,36 +1,34 @@
-"""From a run to a folder, a card and a repository of the Hub; and the commands as a user runs them, without a network."""
+"""From a run to a folder, a card and a repository of the Hub; and what the commands say."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
+from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from huggingface_hub import ModelCard
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub import HfApi, ModelCard
 
 from tests.encoder.tiny_towers import save_clip
 from tests.hub.worlds import RED, picture, save
 from unicorn.errors import UserError
-from unicorn.hub import UnicornProcessor
+from unicorn.hub import UnicornProcessor, command_line
 from unicorn.hub import export as exporting
+from unicorn.hub.ask import ask
 from unicorn.hub.export import export, push
 from unicorn.hub.saved import check_model
 
-ROOT = Path(__file__).parents[2]
-QUESTION = "how many objects are there?"
 
-
-def command(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """`python -m unicorn.hub.NAME ...` in a fresh process that may not reach the Hub."""
-    offline = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    line = [sys.executable, "-m", f"unicorn.hub.{name}", *map(str, arguments)]
-    return subprocess.run(line, env=os.environ | offline, capture_output=True, text=True, check=False)
+def asked(model: Path, *pictures: Path) -> Namespace:
+    """The arguments of `python -m unicorn.hub.ask`."""
+    return Namespace(
+        model=str(model),
+        pictures=[str(each) for each in pictures],
+        question="how many objects are there?",
+        max_new_tokens=8,
+        device="cpu",
+    )
 
 
 @pytest.fixture
@@ -43,14 +41,20 @@ def scene(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("small_evaluation")
-def test_an_exported_model_answers_offline_as_the_evaluated_one(small_run: Path, scene: Path, tmp_path: Path) -> None:
-    exported = command("export", small_run, "--out", tmp_path / "exported", "--license", "apache-2.0", "--towers")
-    assert exported.returncode == 0, exported.stderr
-    answers = [command("ask", model, scene, QUESTION) for model in (small_run / "model", tmp_path / "exported")]
-    assert [answer.returncode for answer in answers] == [0, 0], answers
-    assert answers[0].stdout == answers[1].stdout
-    assert answers[0].stdout.strip()
+def test_an_exported_model_answers_as_the_evaluated_one(
+    small_run: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exporting.main(
+        Namespace(run=small_run, out=tmp_path / "exported", towers=True, push=None, private=False, license=None)
+    )
+    assert str(tmp_path / "exported") in "".join(capsys.readouterr().out.split())
     check_model(tmp_path / "exported")
+    answers: list[str] = []
+    for model in (small_run / "model", tmp_path / "exported"):
+        ask(asked(model, scene, scene))
+        answers.append(capsys.readouterr().out)
+    assert answers[0].strip()
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.usefixtures("small_evaluation")
@@ -92,7 +96,7 @@ def test_of_a_run_that_was_not_evaluated_it_says_so(small_run: Path, tmp_path: P
     assert card.data.base_model == "meta-llama/Meta-Llama-3-8B-Instruct"
     assert "license" not in card.data.to_dict()
     assert "It has not been evaluated." in card.content
-    assert "none yet: calibrate it" in card.content
+    assert "none yet: it has to be calibrated" in card.content
     export(run, tmp_path / "exported", license_name="mit")  # an export takes the place of another
     assert "license: mit" in (tmp_path / "exported" / "README.md").read_text()
 
@@ -101,7 +105,9 @@ def test_what_is_no_export_is_not_replaced(small_run: Path, tmp_path: Path) -> N
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(UserError, match=r"is there and is no exported model\. Name another --out, or delete it"):
         export(small_run, tmp_path, license_name=None)
-    with pytest.raises(UserError, match=r"no trained model in .*: run python train\.py first, or name another run"):
+    with pytest.raises(
+        UserError, match=r"holds no model to be exported\. Name the folder of a run that train\.py has finished"
+    ):
         export(tmp_path, tmp_path / "out", license_name=None)
 
 
@@ -147,30 +153,22 @@ def test_a_tower_of_this_machine_is_copied_before_a_push(tmp_path: Path, monkeyp
     assert torch.isfinite(loaded.image_processor.encoder.image_tower().encode([picture(RED)])).all()
 
 
-@pytest.mark.parametrize("fail", [HfHubHTTPError, OSError])
-def test_a_push_that_is_refused_is_one_line(
-    fail: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise fail("401 Client Error", response=None) if fail is HfHubHTTPError else fail("401 Client Error")
-
-    monkeypatch.setattr(Hub, "create_repo", refuse)
-    monkeypatch.setattr(exporting, "HfApi", lambda: Hub(tmp_path / "hub"))
-    with pytest.raises(UserError, match=r"cannot push to org/model: .*401 Client Error.* log in by `hf auth login`"):
-        push(save(tmp_path / "model"), "org/model", private=False)
+def test_a_push_that_is_refused_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9", token="hf_none"))
+    folder = save(tmp_path / "model")
+    for name, reason in (("org/model", "Connection refused"), ("a name/of none", "Repo id must ")):
+        with pytest.raises(UserError, match=rf"cannot push to {name}: .*{reason}.* log in by `hf auth login` or"):
+            push(folder, name, private=False)
 
 
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        (
-            lambda model, scene: (model, scene.with_name("none.png"), QUESTION),
-            r"error: no picture at .*none\.png\. Name",
-        ),
-        (lambda model, scene: (scene.parent, scene, QUESTION), r"error: cannot load the model .* Name a run's folder"),
-    ],
-)
-def test_a_mistake_is_one_line(line: Callable[[Path, Path], tuple[object, ...]], said: str, scene: Path) -> None:
-    finished = command("ask", *line(scene.parent / "model", scene))
-    assert finished.returncode == 2
-    assert re.fullmatch(said + r".*\n", finished.stderr), finished.stderr
+def test_a_mistake_is_one_line_and_exit_code_2(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = scene.with_name("none.png")
+    with pytest.raises(SystemExit, match="2"):
+        command_line.run(ask, asked(scene.parent, missing))
+    assert capsys.readouterr().err == f"error: no picture at {missing}. Name a file.\n"
+    with pytest.raises(UserError, match=r"no picture at .*none\.png\. Name a file\."):
+        ask(asked(scene.parent, missing))
+    with pytest.raises(
+        UserError, match=r"cannot load the model .* Name a run's folder model/, an exported one, or one on"
+    ):
+        ask(asked(scene.parent, scene))

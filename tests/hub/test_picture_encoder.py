@@ -41,7 +41,7 @@ def test_a_transfer_without_a_mean_needs_no_calibration(tmp_path: Path) -> None:
 
 def test_a_calibration_of_another_space_is_refused() -> None:
     elsewhere = replace(CALIBRATION, space="elsewhere")
-    with pytest.raises(UserError, match="vectors of elsewhere .* do not mix with those of colours"):
+    with pytest.raises(UserError, match=r"vectors of elsewhere .* do not mix with those of colours"):
         picture_encoder(elsewhere).encode([picture(RED)])
 
 

@@ -108,7 +108,7 @@ def test_vectors_take_the_place_of_pictures() -> None:
     by_vectors = processor()(text=[QUESTION, QUESTION], image_embeds=by_pictures.image_embeds)
     assert torch.equal(by_vectors.input_ids, by_pictures.input_ids)
     assert torch.equal(by_vectors.image_embeds, by_pictures.image_embeds)
-    with pytest.raises(UserError, match="this processor has no picture encoder. Give it image_embeds"):
+    with pytest.raises(UserError, match=r"this processor has no picture encoder\. Give it image_embeds"):
         UnicornProcessor(tiny_model()[1], 2)(images=picture(RED), text=QUESTION)
 
 

@@ -1,4 +1,4 @@
-"""An encoder whose image tower tells the mean colour of a picture, and a model that reads it, saved as a run saves it."""
+"""An encoder whose image tower tells the mean colour of a picture, and a model that reads it, saved as by a run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ from unicorn.training.adapter import save_adapter
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 
 TOLERANCE = 1e-5
-"""Of float32 logits of about 1: (W + BA)x rounds otherwise than Wx + B(Ax). Measured: 2e-6 at most."""
+"""Of float32 logits up to 4: (W + BA)x rounds otherwise than Wx + B(Ax). Measured: 4e-6 at most."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def unmerged(folder: Path, language_model: str) -> PeftModel:
 
 def inputs(image_token: int) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
-    words = torch.randint(4, 20, (8, 12), generator=generator)
+    words = torch.randint(6, 20, (8, 12), generator=generator)  # no special one, nor the image token
     words[:, 1] = image_token
     return {"input_ids": words, "image_embeds": torch.randn(8, DIMENSION, generator=generator)}
 

@@ -13,7 +13,6 @@ from argparse import Namespace
 from pathlib import Path
 
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from unicorn.config import load_config
 from unicorn.encoder.tower import FromCheckpoints
@@ -35,7 +34,7 @@ def export(run: Path, out: Path, *, towers: bool = False, address: str | None = 
     Raises UserError if there is no finished run, `out` holds something else, or a tower cannot be fetched or written.
     """
     if not (run / "model" / CHECKSUMS).exists():
-        raise UserError(f"no trained model in {run}: run python train.py first, or name another run.")
+        raise UserError(f"{run} holds no model to be exported. Name the folder of a run that train.py has finished.")
     if out.exists() and not (out / CHECKSUMS).exists():
         raise UserError(f"{out} is there and is no exported model. Name another --out, or delete it.")
     check_model(run / "model")
@@ -78,7 +77,7 @@ def push(folder: Path, repository: str, *, private: bool) -> str:
         api = HfApi()
         name = api.create_repo(repository, private=private, exist_ok=True).repo_id
         return str(api.upload_folder(repo_id=name, folder_path=folder, commit_message="A model trained by Unicorn"))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except Exception as error:  # of its own, or of the client below it, which changes with its version
         raise UserError(
             f"cannot push to {repository}: {in_a_line(error)}. Mend the name, log in by `hf auth login` or HF_TOKEN, "
             "or connect to the Hub; what was exported is kept."

@@ -93,8 +93,8 @@ class PictureEncoder:
     def copy_towers(self, folder: Path) -> None:
         """Copy the checkpoints that the image tower is read from, if it is read from any, to be found by `load`.
 
-        What `save` wrote there then names no folder of this machine any more. Raises UserError where a checkpoint cannot
-        be fetched.
+        What `save` wrote there then names no folder of this machine any more. Raises UserError where a checkpoint
+        cannot be fetched.
         """
         if isinstance(self.encoder, FromCheckpoints):
             for setting, checkpoint in self.encoder.image_checkpoints().items():
