@@ -106,7 +106,7 @@ def test_what_is_no_export_is_not_replaced(small_run: Path, tmp_path: Path) -> N
     with pytest.raises(UserError, match=r"is there and is no exported model\. Name another --out, or delete it"):
         export(small_run, tmp_path, license_name=None)
     with pytest.raises(
-        UserError, match=r"holds no model to be exported\. Name the folder of a run that train\.py has finished"
+        UserError, match=r"holds no model to be exported\. Name the folder of a run that train"
     ):
         export(tmp_path, tmp_path / "out", license_name=None)
 

@@ -4,8 +4,8 @@
     base = UnicornForConditionalGeneration(config, AutoModelForCausalLM.from_pretrained("ORG/LANGUAGE-MODEL"))
     model = PeftModel.from_pretrained(base, "outputs/NAME/adapter")
 
-Merged into the language model's weights they are the run's `model/`; in float32 the two differ by rounding alone: 4e-6 in
-logits of up to 4 (tests/training/test_adapter.py).
+Merged into the language model's weights they are the run's `model/`; in float32 the two differ by rounding alone:
+4e-6 in logits of up to 4 (tests/training/test_adapter.py).
 """
 
 from pathlib import Path
