@@ -3,15 +3,18 @@
 import re
 import shutil
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
+import huggingface_hub.constants
 import pytest
 import torch
 from huggingface_hub import HfApi, ModelCard
+from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from tests.encoder.tiny_towers import save_clip
-from tests.hub.worlds import RED, picture, save
+from tests.hub.small_hub import SmallHub, serving
+from tests.hub.worlds import GREEN, RED, picture, save, statistics
 from unicorn.errors import UserError
 from unicorn.hub import UnicornProcessor, command_line
 from unicorn.hub import export as exporting
@@ -105,51 +108,47 @@ def test_what_is_no_export_is_not_replaced(small_run: Path, tmp_path: Path) -> N
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(UserError, match=r"is there and is no exported model\. Name another --out, or delete it"):
         export(small_run, tmp_path, license_name=None)
-    with pytest.raises(
-        UserError, match=r"holds no model to be exported\. Name the folder of a run that train"
-    ):
+    with pytest.raises(UserError, match=r"holds no model to be exported\. Name the folder of a run that train"):
         export(tmp_path, tmp_path / "out", license_name=None)
 
 
-class Hub:
-    """What huggingface_hub's HfApi does of a push, into a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.private = False
-
-    def create_repo(self, repository: str, *, private: bool, exist_ok: bool) -> SimpleNamespace:
-        assert exist_ok
-        self.private = private
-        return SimpleNamespace(repo_id=f"me/{repository}")
-
-    def upload_folder(self, *, repo_id: str, folder_path: Path, commit_message: str) -> str:
-        assert commit_message
-        shutil.copytree(folder_path, self.folder / repo_id)
-        return f"https://huggingface.co/{repo_id}"
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallHub]:
+    """The Hub that huggingface_hub talks to."""
+    with serving() as served:
+        monkeypatch.setattr(exporting, "HfApi", lambda: HfApi(endpoint=served.address, token="hf_none"))
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", served.address)
+        template = served.address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        yield served
 
 
-def test_a_push_is_the_folder_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub = Hub(tmp_path / "hub")
-    monkeypatch.setattr(exporting, "HfApi", lambda: hub)
-    folder = save(tmp_path / "model")
-    assert push(folder, "colours", private=True) == "https://huggingface.co/me/colours"
-    assert hub.private
-    pushed = tmp_path / "hub" / "me" / "colours"
-    check_model(pushed)
-    assert {path.name for path in pushed.rglob("*")} == {path.name for path in folder.rglob("*")}
+def test_what_is_pushed_is_the_folder_and_answers_from_the_hub(hub: SmallHub, tmp_path: Path) -> None:
+    folder = save(tmp_path / "model", statistics(RED, GREEN))
+    (folder / "README.md").write_text("---\nlibrary_name: transformers\n---\n")
+    assert push(folder, "me/colours", private=True).startswith(f"{hub.address}/me/colours")
+    assert hub.made["visibility"] == "private"
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert hub.files["me/colours"] == files
+    said = []
+    for place in (folder, "me/colours"):
+        model = AutoModelForImageTextToText.from_pretrained(place)
+        inputs = AutoProcessor.from_pretrained(place)(images=picture(RED), text="what color is it ?")
+        said.append(model.generate(**inputs, max_new_tokens=8, do_sample=False))
+    assert torch.equal(*said)
 
 
-def test_a_tower_of_this_machine_is_copied_before_a_push(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "HfApi", lambda: Hub(tmp_path / "hub"))
+def test_a_tower_of_this_machine_is_copied_before_a_push(hub: SmallHub, tmp_path: Path) -> None:
     folder = save(tmp_path / "model", encoder=save_clip(tmp_path / "clip"))
     with pytest.raises(UserError, match=r"the image tower is .*clip, which others do not have\. Export with --towers"):
-        push(folder, "colours", private=False)
+        push(folder, "me/clip", private=False)
+    assert not hub.files
     UnicornProcessor.from_pretrained(folder).image_processor.copy_towers(folder / "vision")
-    push(folder, "colours", private=False)
+    push(folder, "me/clip", private=False)
     shutil.rmtree(tmp_path / "clip")
     shutil.rmtree(folder)
-    loaded = UnicornProcessor.from_pretrained(tmp_path / "hub" / "me" / "colours")
+    loaded = AutoProcessor.from_pretrained("me/clip")
     assert torch.isfinite(loaded.image_processor.encoder.image_tower().encode([picture(RED)])).all()
 
 
