@@ -1,5 +1,7 @@
 """A dataset in, a model out: embeddings -> transfer -> align the projector -> tune the model. No image, ever."""
 
+from functools import partial
+
 from unicorn import command
 from unicorn.config import Config, plain, save_config
 
@@ -21,25 +23,25 @@ def train(config: Config) -> None:
     from unicorn.report.metrics import write_metrics
     from unicorn.report.table import facts_table, show
     from unicorn.training.adapter import save_adapter
-    from unicorn.training.run import is_finished, run_stage, writing
-    from unicorn.training.tune import LoraTuneSettings
+    from unicorn.training.run import is_finished, run_stage, trained, writing
+    from unicorn.training.tune import LoraTuneStage
 
     run = config.run_folder
     chosen = config.chosen_stages(STAGES)
     dataset = UnicornDataset.open(config.dataset)
     dataset.require_space(config.encoder.space)
     transfer = config.transfer.fit(dataset.statistics, dataset.chunks())
+    build = partial(config.model.build, dataset.dimension)
     L.seed_everything(config.seed, verbose=False)
-    model, tokenizer = config.model.build(dataset.dimension)
 
     with writing(run):
-        stages = [name for name in STAGES if name in chosen or is_finished(name, run)]  # the finished are read back
+        names = [name for name in STAGES if name in chosen or is_finished(name, run)]
+        stages = [getattr(config, name).build() for name in names]
         metrics: dict[str, float] = {}
-        for name in stages:
-            result = run_stage(
-                getattr(config, name).build(),
-                model=model,
-                tokenizer=tokenizer,
+        for stage in stages:
+            metrics |= run_stage(
+                stage,
+                build=build,
                 dataset=dataset,
                 transfer=transfer,
                 data=config.data,
@@ -49,15 +51,14 @@ def train(config: Config) -> None:
                 seed=config.seed,
                 made_by={"model": plain(config.model), "transfer": plain(config.transfer)},
             )
-            model = result.model
-            metrics |= result.metrics
         if getattr(rank_zero_only, "rank", 0):
             return
+        model, tokenizer = trained(stages, build=build, run=run, seed=config.seed)
         transfer.save(run / "transfer")
         sees = PictureEncoder(encoder=config.encoder, transfer=transfer)
         save_model(run / "model", model, UnicornProcessor(tokenizer, config.model.visual_tokens, sees))
-        if isinstance(config.tune, LoraTuneSettings) and is_finished("tune", run):
-            save_adapter(run, config.tune.build(), model.config, config.model.language_model)
+        if stages and isinstance(stages[-1], LoraTuneStage):
+            save_adapter(run, stages[-1], model.config, config.model.language_model)
         save_config(config, run / "config.yaml")
         write_metrics(run, metrics)
         show(facts_table("Trained", metrics), facts_table("Written", {"dataset": dataset.path, "run": run}))
