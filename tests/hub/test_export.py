@@ -9,6 +9,7 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 import torch
+import transformers.utils.hub
 from huggingface_hub import HfApi, ModelCard
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -117,6 +118,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallHub]:
     """The Hub that huggingface_hub talks to."""
     with serving() as served:
         monkeypatch.setattr(exporting, "HfApi", lambda: HfApi(endpoint=served.address, token="hf_none"))
+        monkeypatch.setattr(transformers.utils.hub, "_hf_api", HfApi(endpoint=served.address))  # which it keeps
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", served.address)
         template = served.address + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
