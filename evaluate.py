@@ -20,7 +20,7 @@ def evaluate(config: Config) -> None:
     from unicorn.evaluation.page import closing_tables, evaluation_report
     from unicorn.evaluation.pictures import encode_chunks, encode_pairs
     from unicorn.evaluation.rejected import write_rejected
-    from unicorn.evaluation.run import Run
+    from unicorn.evaluation.run import MODEL, Run
     from unicorn.evaluation.task import (
         Analysis,
         Benchmark,
@@ -31,6 +31,8 @@ def evaluate(config: Config) -> None:
         TowerStudy,
         merge_metrics,
     )
+    from unicorn.hub.picture_encoder import calibrate
+    from unicorn.hub.processor import VISION
     from unicorn.pictures import Sifting
     from unicorn.report.metrics import METRICS, write_metrics
     from unicorn.report.table import show
@@ -84,6 +86,9 @@ def evaluate(config: Config) -> None:
     (out / METRICS).unlink(missing_ok=True)  # killed from here on, it has no numbers rather than another one's
     for name, found in findings.items():
         found.save(out / name)
+    used = [found.image_statistics for found in findings.values() if found.image_statistics]
+    if run and config.out is None and used:  # so that the model can be asked about one picture
+        calibrate(run.path / MODEL / VISION, used[0])
     write_rejected(rejected, rejections)
     report = out / "report.html"
     evaluation_report(run and run.path, list(findings.values()), rejections, document(asked)).write(report)

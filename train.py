@@ -17,9 +17,14 @@ def train(config: Config) -> None:
     from lightning.pytorch.utilities import rank_zero_only
 
     from unicorn.dataset import UnicornDataset
+    from unicorn.hub.picture_encoder import PictureEncoder
+    from unicorn.hub.processor import UnicornProcessor
+    from unicorn.hub.saved import save_model
     from unicorn.report.metrics import write_metrics
     from unicorn.report.table import facts_table, show
-    from unicorn.training.run import is_finished, run_stage, save_model, trained, writing
+    from unicorn.training.adapter import save_adapter
+    from unicorn.training.run import is_finished, run_stage, trained, writing
+    from unicorn.training.tune import LoraTuneStage
 
     run = config.run_folder
     chosen = config.chosen_stages(STAGES)
@@ -51,7 +56,10 @@ def train(config: Config) -> None:
             return
         model = trained(stages, build=build, run=run, seed=config.seed)
         transfer.save(run / "transfer")
-        save_model(run / "model", model, tokenizer)
+        sees = PictureEncoder(encoder=config.encoder, transfer=transfer)
+        save_model(run / "model", model, UnicornProcessor(tokenizer, config.model.visual_tokens, sees))
+        if stages and isinstance(stages[-1], LoraTuneStage):
+            save_adapter(run, stages[-1], model.config, config.model.language_model)
         save_config(config, run / "config.yaml")
         write_metrics(run, metrics)
         show(facts_table("Trained", metrics), facts_table("Written", {"dataset": dataset.path, "run": run}))

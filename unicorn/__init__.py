@@ -15,11 +15,12 @@
     dataset/     the dataset on disk: manifest, shards, journals, lock
     data/        from dataset to batches: order, packing, chat template, the DataModule
     model/       projector + causal LM as one Hugging Face model
+    hub/         the model as a citizen of Hugging Face: its processor, its saved folder, its card; ask and export
     training/    the LightningModule and its two stages
     evaluation/  benchmarks (a question about an image) and analyses (a study of embeddings)
     report/      tables, figures, self-contained HTML
     scenes/      the embedded world that every default runs on; it fills the seams as any plug-in would
 
-Imports run one way: scenes > evaluation > synthesis, training > model, data > encoder > dataset > transfer, seeds,
-pictures > llm, report; under all of them config.py, files.py, records.py and errors.py.
+Imports run one way: scenes > evaluation > synthesis, training > hub > model, data > encoder > dataset > transfer,
+seeds, pictures > llm, report; under all of them config.py, files.py, records.py and errors.py.
 """

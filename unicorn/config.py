@@ -126,6 +126,14 @@ def load_config(path: Path) -> Config:
         raise UserError(f"{path} cannot be read: {error} Restore it from a copy, or train again.") from error
 
 
+def settings_of(values: dict[str, Any]) -> Any:
+    """The settings that `plain` gave as plain values with their `kind`. Raises UserError if they are none."""
+    try:
+        return OmegaConf.to_object(typed(OmegaConf.create(values)))
+    except OmegaConfBaseException as error:
+        raise UserError(describe(error)) from error
+
+
 def unknown_key(path: str, key: str, choices: list[str]) -> str:
     """One line for a key that is not there: its name, its nearest neighbour, and its would-be siblings."""
     near = get_close_matches(key, choices, n=1)

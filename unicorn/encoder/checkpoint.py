@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,15 @@ class Dtype(StrEnum):
 
     bfloat16 = "bfloat16"
     float32 = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A folder, or a name on the Hub with its revision; and which files of it are read."""
+
+    name: str
+    revision: str
+    files: tuple[str, ...] = FILES
 
 
 def fetch(name: str, revision: str) -> Path:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from unicorn.encoder.checkpoint import Dtype, fetch, identity
+from unicorn.encoder.checkpoint import Checkpoint, Dtype, fetch, identity
 
 if TYPE_CHECKING:
     from unicorn.encoder.clip_towers import CLIPTextTower
@@ -27,6 +27,10 @@ class CLIPSettings:
     def space(self) -> str:
         """Name of the shared space: the checkpoint."""
         return f"clip:{identity(self.checkpoint, self.revision)}"
+
+    def image_checkpoints(self) -> dict[str, Checkpoint]:
+        """The checkpoint, with both halves."""
+        return {"checkpoint": Checkpoint(self.checkpoint, self.revision)}
 
     def text_tower(self) -> "CLIPTextTower":
         """Load the text half. Raises UserError, in a line, where it cannot be."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from unicorn.encoder.checkpoint import Dtype, fetch, identity
+from unicorn.encoder.checkpoint import Checkpoint, Dtype, fetch, identity
 
 if TYPE_CHECKING:
     from unicorn.encoder.images import PixelImageTower
@@ -42,6 +42,15 @@ class LLM2CLIPSettings:
             (self.image_processor, self.image_processor_revision),
         )
         return "llm2clip:" + "+".join(identity(name, revision) for name, revision in parts)
+
+    def image_checkpoints(self) -> dict[str, Checkpoint]:
+        """Image tower with adapter, and of CLIP how pictures are prepared; not the language model."""
+        return {
+            "checkpoint": Checkpoint(self.checkpoint, self.revision),
+            "image_processor": Checkpoint(
+                self.image_processor, self.image_processor_revision, ("*processor_config.json",)
+            ),
+        }
 
     def text_tower(self) -> "LLM2CLIPTextTower":
         """Load language model and adapter. Raises UserError, in a line, where either cannot be."""

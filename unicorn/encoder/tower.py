@@ -1,9 +1,11 @@
 """The seam of the encoders: two towers, loaded apart, whose unit vectors live in one named space."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from jaxtyping import Float
+
+from unicorn.encoder.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,4 +57,13 @@ class EncoderSettings(Protocol):
 
     def image_tower(self) -> ImageTower:
         """Load the image tower, and nothing of the text tower."""
+        ...
+
+
+@runtime_checkable
+class FromCheckpoints(Protocol):
+    """Settings of an encoder whose image tower is read from checkpoints, which can so travel with a model."""
+
+    def image_checkpoints(self) -> dict[str, Checkpoint]:
+        """They, by the setting that names each, which may also name a folder that holds its `files`."""
         ...

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Self
 
 from unicorn.encoder.tower import EncoderSettings
 from unicorn.errors import UserError
-from unicorn.stamp import CHECKSUMS, check_stamps, damaged, read_sealed
 from unicorn.transfer.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -57,10 +56,11 @@ class Run:
         from safetensors import SafetensorError
         from transformers import AutoTokenizer
 
+        from unicorn.hub.saved import check_model
         from unicorn.model.modeling import UnicornForConditionalGeneration
         from unicorn.transfer import load_transfer
 
-        _check_model(path / MODEL)
+        check_model(path / MODEL)
         try:
             model = UnicornForConditionalGeneration.from_pretrained(path / MODEL)
             tokenizer = AutoTokenizer.from_pretrained(path / MODEL, config=model.config)
@@ -70,13 +70,3 @@ class Run:
                 f"the model in {path / MODEL} cannot be read: {reason}. Run python train.py again."
             ) from error
         return cls(path=path, model=model.eval(), tokenizer=tokenizer, transfer=load_transfer(path / TRANSFER))
-
-
-def _check_model(folder: Path) -> None:
-    """Raises UserError, naming the file, if a file of the model is not as train.py wrote it."""
-    remedy = "Restore it from a copy, or run python train.py again."
-    try:
-        stamps = read_sealed(folder / CHECKSUMS, remedy)["files"]
-    except FileNotFoundError as error:
-        raise damaged(folder / CHECKSUMS, "is missing", remedy) from error
-    check_stamps(folder, stamps, remedy)

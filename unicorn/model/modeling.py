@@ -29,6 +29,7 @@ class UnicornPreTrainedModel(PreTrainedModel):
     _supports_flash_attn = True
     _supports_flex_attn = True
     _supports_attention_backend = True
+    _keep_in_fp32_modules_strict = {"projector"}  # noqa: RUF012  # likewise
     _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012  # as the base class types it
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -46,6 +47,11 @@ class UnicornForConditionalGeneration(UnicornPreTrainedModel, GenerationMixin):
             config.get_text_config()
         )
         self.post_init()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the language model's weights, and so of the saved ones; the projector's are always float32."""
+        return self.language_model.dtype
 
     def get_input_embeddings(self) -> nn.Module:
         """The language model's token embedding."""

@@ -44,7 +44,7 @@ def decode(data: bytes, settings: DecodingSettings) -> "Image":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged metadata, which no vector depends on
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                return _decoded(image, settings)
+                return as_seen(image, settings)
     except UnreadableError:
         raise
     except Image.UnidentifiedImageError as error:
@@ -55,7 +55,11 @@ def decode(data: bytes, settings: DecodingSettings) -> "Image":
         raise UnreadableError(f"{type(error).__name__}: {error}") from error
 
 
-def _decoded(image: "Image", settings: DecodingSettings) -> "Image":
+def as_seen(image: "Image", settings: DecodingSettings) -> "Image":
+    """What a person sees of an image: upright RGB of 8 bits, at white where it is transparent.
+
+    Raises UnreadableError if it is larger than `settings` allows, a strip, or of grey values of unknown range.
+    """
     from PIL import ImageOps
 
     width, height = image.size

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import shutil
 import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities import rank_zero_only
-from safetensors import SafetensorError
 
 from unicorn.data.conversation import ConversationTokenizer
 from unicorn.data.module import UnicornDataModule
@@ -22,9 +20,8 @@ from unicorn.data.settings import DataSettings
 from unicorn.dataset.manifest import Part
 from unicorn.dataset.reader import UnicornDataset
 from unicorn.errors import StoppedError, UserError
-from unicorn.files import cannot_write, lock_folder
+from unicorn.files import lock_folder
 from unicorn.model.modeling import UnicornForConditionalGeneration
-from unicorn.stamp import CHECKSUMS, stamps_of, write_sealed
 from unicorn.training.checkpoint import Checkpoints, newest
 from unicorn.training.logger import LoggerSettings
 from unicorn.training.module import NotFiniteError, UnicornModule
@@ -132,25 +129,6 @@ def writing(run: Path) -> Generator[None]:
 def is_finished(stage: str, run: Path) -> bool:
     """Whether the stage of that name has been trained to its end in the folder `run`."""
     return StageRecord(run / stage).finished
-
-
-def save_model(folder: Path, model: UnicornForConditionalGeneration, tokenizer: "PreTrainedTokenizerFast") -> None:
-    """Save model and tokeniser as Hugging Face does, with their checksums, the folder whole or not at all.
-
-    Raises UserError, naming the folder, where the system refuses (a full disk).
-    """
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        model.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
-        files = sorted(path.name for path in partial.iterdir())
-        write_sealed(partial / CHECKSUMS, {"files": stamps_of(partial, files)})
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise cannot_write(folder, OSError(error) if isinstance(error, SafetensorError) else error) from error
 
 
 def digests(dataset: UnicornDataset, parts: Iterable[Part]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from unicorn.dataset.manifest import Part
 from unicorn.training.stage import StageSettings, trainable
 
 if TYPE_CHECKING:
+    from peft import LoraConfig
     from torch import nn
 
     from unicorn.data.conversation import ConversationTokenizer
@@ -94,9 +95,18 @@ class LoraTuneStage(TuneStage):
 
     def prepare(self, model: "UnicornForConditionalGeneration") -> "nn.Module":
         """The model within a PEFT model, which also trains the projector."""
-        from peft import LoraConfig, get_peft_model
+        from peft import get_peft_model
 
-        config = LoraConfig(
+        with warnings.catch_warnings():
+            # PEFT 0.21 asks for gradient checkpointing by a name that transformers 5 deprecates.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            return get_peft_model(model, self.lora())
+
+    def lora(self) -> "LoraConfig":
+        """The settings as PEFT has them."""
+        from peft import LoraConfig
+
+        return LoraConfig(
             r=self.settings.rank,
             lora_alpha=self.settings.alpha,
             lora_dropout=self.settings.dropout,
@@ -104,10 +114,6 @@ class LoraTuneStage(TuneStage):
             exclude_modules=r"projector\..*",
             modules_to_save=["projector"],
         )
-        with warnings.catch_warnings():
-            # PEFT 0.21 asks for gradient checkpointing by a name that transformers 5 deprecates.
-            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-            return get_peft_model(model, config)
 
     def finish(self, module: "nn.Module") -> "UnicornForConditionalGeneration":
         """The model with the adapters merged into its weights."""
