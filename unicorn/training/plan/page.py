@@ -17,15 +17,11 @@ PARTS = ("weights", "gradients", "optimizer", "activations", "logits", "transien
 
 def plan_tables(plan: Plan) -> list[Table]:
     """What a person reads: the work, its FLOPs, the memory of each stage, the hours."""
-    names = [stage.name for stage in plan.stages]
     return [
-        numbers_table("Work", ["", *names], _across([_work(stage) for stage in plan.stages])),
         numbers_table(
-            "FLOPs, over all devices",
-            ["", *chain.from_iterable((f"{name}: a step", "a token", "an epoch") for name in names)],
-            _across([column for stage in plan.stages for column in _flops(stage)]),
+            "Work", ["", *(stage.name for stage in plan.stages)], _across([_work(each) for each in plan.stages])
         ),
-        *(_memory_table(plan, stage) for stage in plan.stages),
+        *chain.from_iterable((_flops_table(stage), _memory_table(plan, stage)) for stage in plan.stages),
         facts_table(
             f"On {plan.gpus} x {plan.card.name}",
             {stage.name: _verdict(stage) for stage in plan.stages}
@@ -75,8 +71,7 @@ def _work(stage: StagePlan) -> dict[str, Cell]:
     }
 
 
-def _flops(stage: StagePlan) -> list[dict[str, Cell]]:
-    """A column for a step, for a token and for an epoch."""
+def _flops_table(stage: StagePlan) -> Table:
     useful, step = stage.time.useful, stage.time.step
     executed = sum(stage.time.parts.values(), Flops())
     counted = {
@@ -89,8 +84,9 @@ def _flops(stage: StagePlan) -> list[dict[str, Cell]]:
         "hardware FLOPs": executed.hardware,
         **{f"  of these {part}": flops.hardware for part, flops in stage.time.parts.items()},
     }
-    times = (1, 1 / step.tokens, stage.workload.samples / step.images)
-    return [{name: _prefixed(value * each) for name, value in counted.items()} for each in times]
+    times = {"a token": 1 / step.tokens, "a step": 1, "an epoch": stage.workload.samples / step.images}
+    rows = [[name, *(_prefixed(value * each) for each in times.values())] for name, value in counted.items()]
+    return numbers_table(f"FLOPs of {stage.name}, over all devices", ["", *times], rows)
 
 
 def _memory_table(plan: Plan, stage: StagePlan) -> Table:
@@ -98,10 +94,10 @@ def _memory_table(plan: Plan, stage: StagePlan) -> Table:
     for number, (case, memory) in enumerate(stage.memories.items()):
         parts = [_gigabytes(getattr(memory, part)) for part in (*PARTS, "total", "cpu")]
         over = memory.total - plan.capacity
-        fits = "fits" if over <= 0 else f"{_gigabytes(over)} too much"
-        rows.append([f"{_way(case)}{'' if number else ' (asked for)'}", *parts, fits])
-    columns = ["", *PARTS, "total", "on the CPU", f"of {_gigabytes(plan.capacity)}"]
-    return numbers_table(f"Memory of {stage.name}, GB of each of {plan.gpus}", columns, rows)
+        fits = "fits" if over <= 0 else f"{_gigabytes(over)} over"
+        rows.append([f"{_way(case)}{'' if number else ' *'}", *parts, fits])
+    title = f"Memory of {stage.name}, GB on each of {plan.gpus} with {_gigabytes(plan.capacity)} to use (* asked for)"
+    return numbers_table(title, ["", *PARTS, "total", "on CPU", ""], rows)
 
 
 def _verdict(stage: StagePlan) -> str:
@@ -144,4 +140,4 @@ def _prefixed(value: float) -> str:
 
 
 def _gigabytes(size: float) -> str:
-    return f"{size / 1e9:.2f}"
+    return f"{size / 1e9:.3g}"

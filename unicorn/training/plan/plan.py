@@ -72,7 +72,7 @@ def plan(config: Config, stages: Sequence[Stage]) -> Plan:
     card = CARDS[settings.gpu]
     capacity = card.gigabytes * 1e9 * (1 - settings.headroom)
     planners = [
-        _StagePlanner(
+        StagePlanner(
             stage=stage,
             model=config.model,
             dimension=config.encoder.dimension,
@@ -92,7 +92,9 @@ def plan(config: Config, stages: Sequence[Stage]) -> Plan:
 
 
 @dataclass(kw_only=True)
-class _StagePlanner:
+class StagePlanner:
+    """Plans one stage; the module is made, and its activations are traced, once for each of their kinds."""
+
     stage: Stage
     model: ModelSettings
     dimension: int
@@ -107,16 +109,7 @@ class _StagePlanner:
 
     def plan(self, card: Card, gpus: int, capacity: float) -> StagePlan:
         """The stage on so many cards."""
-        chosen = Case(
-            strategy=self.trainer.strategy,
-            offload=self.trainer.offload,
-            gpus=gpus,
-            precision=self.trainer.precision,
-            gradient_checkpointing=self.trainer.gradient_checkpointing,
-            load_in_4bit=self.model.load_in_4bit,
-            rows_per_pack=self.data.rows_per_pack,
-            fused_optimizer=self.trainer.fused_optimizer,
-        )
+        chosen = self.asked(gpus)
         others = [
             replace(chosen, strategy=strategy, offload=offload)
             for strategy in Strategy
@@ -135,6 +128,19 @@ class _StagePlanner:
             time=time,
             change=change,
             time_changed=self.time(replace(chosen, **change), card) if change else time,
+        )
+
+    def asked(self, gpus: int) -> Case:
+        """What the settings ask for, on so many cards."""
+        return Case(
+            strategy=self.trainer.strategy,
+            offload=self.trainer.offload,
+            gpus=gpus,
+            precision=self.trainer.precision,
+            gradient_checkpointing=self.trainer.gradient_checkpointing,
+            load_in_4bit=self.model.load_in_4bit,
+            rows_per_pack=self.data.rows_per_pack,
+            fused_optimizer=self.trainer.fused_optimizer,
         )
 
     @property

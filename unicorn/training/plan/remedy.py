@@ -1,4 +1,4 @@
-"""What makes a training fit: options tried one by one, then together, those that change least first."""
+"""What makes a training fit: options tried alone and together, those that change least first."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,8 +37,10 @@ def remedy(case: Case, memory: Callable[[Case], Memory], capacity: float, *, qua
     """
     for times in MORE:
         more = {"gpus": case.gpus * times} if times > 1 else {}
-        choices = options(replace(case, **more), quantizable)
-        for chosen in chain.from_iterable(combinations(choices, number) for number in range(TOGETHER + 1)):
+        ranked = list(enumerate(options(replace(case, **more), quantizable), start=1))
+        tried = chain.from_iterable(combinations(ranked, number) for number in range(TOGETHER + 1))
+        for choice in sorted(tried, key=lambda choice: sum(rank for rank, _ in choice)):
+            chosen = [option for _, option in choice]
             change = more | {key: value for option in chosen for key, value in option.items()}
             changed = replace(case, **change)
             if len(change) < len(more) + sum(map(len, chosen)) or _unheard_of(changed):
