@@ -50,7 +50,8 @@ def passing(memory: Memory) -> float:
         ("wide", "lora", {"trainer": {"gradient_checkpointing": True}, **BFLOAT16}, 0.1),  # a kernel's own buffers
         ("wide", "full", {"trainer": {"gradient_checkpointing": True, "fused_optimizer": True}}, 0.01),
         ("grouped", "full", {"model": {"attention": Attention.eager}, "trainer": {"precision": Precision.bf16}}, 0.1),
-        ("smollm2", "full", {"trainer": MIXED}, 0.2),  # gradients of the tied embedding are summed in place
+        # Gradients of the tied embedding are summed in place.
+        pytest.param("smollm2", "full", {"trainer": MIXED}, 0.2, marks=pytest.mark.slow),
     ],
 )
 def test_activations_are_what_a_real_step_holds(
@@ -158,7 +159,7 @@ def memory_of(case: Case) -> Memory:
         (1, 29, True, "model.load_in_4bit=true"),
         (1, 27, True, "data.rows_per_pack=1 model.load_in_4bit=true"),
         (1, 29, False, "trainer.strategy=zero2 trainer.offload=true"),
-        (8, 30, True, "trainer.strategy=zero2"),
+        (8, 29.6, True, "trainer.strategy=zero2"),
         (8, 16, False, "trainer.strategy=zero3"),
         (
             1,

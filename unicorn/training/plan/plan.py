@@ -21,6 +21,9 @@ from unicorn.training.plan.workload import StepWork, Workload, workload
 from unicorn.training.stage import Stage
 from unicorn.training.trainer import Precision, Strategy, TrainerSettings
 
+MASKED = (Attention.sdpa, Attention.eager)
+"""Attention that multiplies all pairs of a row's tokens, and masks those of two samples; others skip them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageTime:
@@ -152,11 +155,10 @@ class StagePlanner:
         """The FLOPs of a step, and how long all of them take."""
         data = replace(self.data, rows_per_pack=case.rows_per_pack)
         step, _ = self.workload.step(self.stage.settings.batch, data, case.devices)
-        masks = self.model.attention is not Attention.flash_attention_2
         common = {"images": step.images, "supervised": step.supervised}
         checkpointing = case.gradient_checkpointing
         useful = self._counter.step(tokens=step.tokens, attended=step.attended, **common, checkpointing=checkpointing)
-        attended = step.slots_attended if masks else step.attended
+        attended = step.slots_attended if self.model.attention in MASKED else step.attended
         parts = self._counter.step(tokens=step.slots, attended=attended, **common, checkpointing=checkpointing)
         executed = sum(parts.values(), Flops()).hardware
         return StageTime(
@@ -205,7 +207,7 @@ class StagePlanner:
                     shape,
                     mixed=precision is Precision.bf16_mixed,
                     checkpointing=case.gradient_checkpointing,
-                    packed=self.model.attention is not Attention.flash_attention_2,
+                    packed=self.model.attention in MASKED,
                 )
                 for layers in (1, 2)
             )

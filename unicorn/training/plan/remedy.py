@@ -39,7 +39,7 @@ def remedy(case: Case, memory: Callable[[Case], Memory], capacity: float, *, qua
         more = {"gpus": case.gpus * times} if times > 1 else {}
         ranked = list(enumerate(options(replace(case, **more), quantizable), start=1))
         tried = chain.from_iterable(combinations(ranked, number) for number in range(TOGETHER + 1))
-        for choice in sorted(tried, key=lambda choice: sum(rank for rank, _ in choice)):
+        for choice in sorted(tried, key=lambda choice: sorted((rank for rank, _ in choice), reverse=True)):
             chosen = [option for _, option in choice]
             change = more | {key: value for option in chosen for key, value in option.items()}
             changed = replace(case, **change)
