@@ -1,5 +1,6 @@
 """A dataset in, a model out: embeddings -> transfer -> align the projector -> tune the model. No image, ever."""
 
+from functools import partial
 from pathlib import Path
 
 from unicorn import command
@@ -22,7 +23,7 @@ def train(config: Config) -> None:
     from unicorn.report.table import facts_table, show
     from unicorn.training.plan.page import plan_metrics, plan_tables
     from unicorn.training.plan.plan import plan
-    from unicorn.training.run import is_finished, run_stage, save_model, writing
+    from unicorn.training.run import is_finished, run_stage, save_model, trained, writing
 
     run = config.run_folder
     chosen = config.chosen_stages(STAGES)
@@ -35,17 +36,17 @@ def train(config: Config) -> None:
     dataset = UnicornDataset.open(config.dataset)
     dataset.require_space(config.encoder.space)
     transfer = config.transfer.fit(dataset.statistics, dataset.chunks())
+    build = partial(config.model.build, dataset.dimension)
     L.seed_everything(config.seed, verbose=False)
-    model, tokenizer = config.model.build(dataset.dimension)
 
     with writing(run):
-        stages = [name for name in STAGES if name in chosen or is_finished(name, run)]  # the finished are read back
+        names = [name for name in STAGES if name in chosen or is_finished(name, run)]
+        stages = [getattr(config, name).build() for name in names]
         metrics: dict[str, float] = {}
-        for name in stages:
-            result = run_stage(
-                getattr(config, name).build(),
-                model=model,
-                tokenizer=tokenizer,
+        for stage in stages:
+            metrics |= run_stage(
+                stage,
+                build=build,
                 dataset=dataset,
                 transfer=transfer,
                 data=config.data,
@@ -55,10 +56,9 @@ def train(config: Config) -> None:
                 seed=config.seed,
                 made_by={"model": plain(config.model), "transfer": plain(config.transfer)},
             )
-            model = result.model
-            metrics |= result.metrics
         if getattr(rank_zero_only, "rank", 0):
             return
+        model, tokenizer = trained(stages, build=build, run=run, seed=config.seed)
         transfer.save(run / "transfer")
         save_model(run / "model", model, tokenizer)
         save_config(config, run / "config.yaml")

@@ -68,7 +68,7 @@ def test_a_root_key_with_a_kind_is_a_task() -> None:
             r"'nowhere\.Settings' cannot be imported \(.*\)\. Name a settings dataclass",
         ),
         ({"transfer": {"kind": f"{__name__}.Shape"}}, "is not a settings dataclass"),
-        ({"seeds": {"kind": f"{__name__}.NeedySettings"}}, "path"),
+        ({"seeds": {"kind": f"{__name__}.NeedySettings"}}, r"^seeds\.path has no value.*Set seeds\.path=\.\.\."),
     ],
 )
 def test_a_mistake_is_named(changes: dict[str, object], message: str) -> None:

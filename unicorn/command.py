@@ -3,6 +3,8 @@
 import logging
 import os
 import re
+import shlex
+import signal
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -25,7 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from unicorn.config import KIND, Config, describe, document, to_config, typed, unknown_key
-from unicorn.errors import UserError
+from unicorn.errors import StoppedError, UserError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 _UNNAMED = ("name", "run", "out", "stages")  # overrides that tell no run from another
@@ -60,7 +62,7 @@ class TypedSearchPath(SearchPathPlugin):
 def run(script: Callable[[Config], None]) -> None:
     """Run an entry script's function on the composed configuration of the command line, and exit.
 
-    Exit codes: 0 done, 2 a mistake that the user can mend (one line says which), 130 interrupted.
+    Exit codes: 0 done, 2 a mistake that the user can mend (a line says which), 130 interrupted, 143 stopped by SIGTERM.
     """
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(help_page(script))
@@ -85,6 +87,10 @@ def run(script: Callable[[Config], None]) -> None:
             if sweep:  # it may have to travel from another process; Hydra says of which job it is
                 raise
             _exit(f"error: {error}", code=2)
+        except StoppedError as stopped:
+            if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) != "0":
+                sys.exit()
+            _exit(f"{stopped} Go on with: {shlex.join(['python', *sys.argv])}", code=128 + signal.SIGTERM)
         except KeyboardInterrupt:
             _exit("interrupted: run the same command again to go on from here.", code=130)
 

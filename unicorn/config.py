@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
 from unicorn.errors import UserError
@@ -137,6 +137,8 @@ def unknown_key(path: str, key: str, choices: list[str]) -> str:
 
 def describe(error: OmegaConfBaseException) -> str:
     """One line for a value that a dataclass refuses: its key, and why."""
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} has no value, and no default. Set {error.full_key}=..."
     reason = str(error.msg or error).split("\n")[0]
     return f"wrong value for '{error.full_key}': {reason}." if error.full_key else f"{reason}."
 

@@ -1,6 +1,8 @@
 """Where tensors are."""
 
 import os
+import resource
+import sys
 from typing import TYPE_CHECKING
 
 from unicorn.errors import UserError
@@ -30,3 +32,12 @@ def choose_device(name: str) -> "torch.device":
     except (RuntimeError, AssertionError) as error:  # the latter of a build that knows CUDA by name alone
         reason = str(error).splitlines()[0]
         raise UserError(f"no device {name} here: {reason} Set device to auto, cpu, or one that is there.") from error
+
+
+def peak_memory(device: "torch.device") -> int:
+    """The most bytes that tensors of this process took on an accelerator, or that the process took in memory."""
+    import torch
+
+    if device.type == "cpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return torch.accelerator.max_memory_allocated(device)

@@ -16,3 +16,7 @@ class UserError(Exception):
 def in_a_line(error: Exception) -> str:
     """What a library says of a failure, in a line of 200 letters at most."""
     return shorten(str(error) or type(error).__name__, 200, placeholder=" ...").rstrip(".")
+
+
+class StoppedError(Exception):
+    """The cluster asked the process to end; what it did is saved, and the same command goes on from there."""

@@ -86,6 +86,8 @@ def test_captions_tell_of_their_pictures() -> None:
 def test_an_unknown_type_is_named_with_the_choices() -> None:
     with pytest.raises(UserError, match=r"unknown type of question .smell.\. Choose from .*colour"):
         SceneBenchmarkSettings(types=["smell"]).build()
+    with pytest.raises(UserError, match=r"count=-3 scenes: there must be 1 at least"):
+        SceneBenchmarkSettings(count=-3).build()
 
 
 def test_settings_load_neither_renderer_nor_figures() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -23,7 +24,7 @@ from unicorn.records import Caption, Instruction, Message, Role, Task
 from unicorn.training.align import AlignSettings
 from unicorn.training.csv_logger import read_rows
 from unicorn.training.logger import CsvSettings
-from unicorn.training.run import run_stage
+from unicorn.training.run import run_stage, trained
 from unicorn.training.trainer import TrainerSettings
 from unicorn.training.tune import FullTuneSettings, LoraTuneSettings, TuneSettings
 from unicorn.transfer import Transfer
@@ -146,34 +147,32 @@ class Training:
     def model(self, **settings: Any) -> tuple[UnicornForConditionalGeneration, PreTrainedTokenizerFast]:
         """A model with a new projector, always the same."""
         torch.manual_seed(0)
+        return self.build(**settings)
+
+    def build(self, **settings: Any) -> tuple[UnicornForConditionalGeneration, PreTrainedTokenizerFast]:
+        """A model whose projector is drawn from torch's seed."""
         return ModelSettings(language_model=self.language_model, **settings).build(DIMENSION)
 
-    def run(
-        self, name: str, *stages: AlignSettings | TuneSettings, transfer: Transfer | None = None, **changes: Any
-    ) -> dict[str, float]:
+    def run(self, name: str, *stages: AlignSettings | TuneSettings, **changes: Any) -> dict[str, float]:
         """The numbers of stages run one after the other in the run `name`."""
-        model, tokenizer = self.model()
-        metrics: dict[str, float] = {}
         given: dict[str, Any] = {
+            "build": self.build,
+            "dataset": self.dataset,
+            "transfer": self.transfer,
             "data": DataSettings(row_length=64, rows_per_pack=1),
             "trainer": TrainerSettings(accelerator="cpu", checkpoint_every=3),
             "logger": CsvSettings(),
+            "run": self.folder / name,
             "seed": 0,
             "made_by": {"model": "tiny"},
-            "dataset": self.dataset,
         }
-        for stage in stages:
-            result = run_stage(
-                stage.build(),
-                model=model,
-                tokenizer=tokenizer,
-                transfer=transfer or self.transfer,
-                run=self.folder / name,
-                **(given | changes),
-            )
-            model = result.model
-            metrics |= result.metrics
-        self.trained = model
+        given |= changes
+        built = [stage.build() for stage in stages]
+        metrics: dict[str, float] = {}
+        for stage in built:
+            metrics |= run_stage(stage, **given)
+        if not getattr(rank_zero_only, "rank", 0):
+            self.trained, _ = trained(built, **{key: given[key] for key in ("build", "run", "seed")})
         return metrics
 
     def losses(self, name: str, stage: str) -> dict[int, str]:

@@ -78,7 +78,8 @@ class UnicornDataset:
         if self.space != space:
             raise UserError(
                 f"the vectors of {self.path} were made by the encoder {self.space}, and the encoder chosen is {space}. "
-                "Choose that encoder, or another dataset=."
+                f"Choose that encoder (of imported vectors: encoder=declared encoder.space={self.space}), or another "
+                "dataset=."
             )
 
     @property

@@ -40,7 +40,9 @@ class SceneBenchmarkSettings:
     seed: int = 0
 
     def build(self) -> "SceneBenchmark":
-        """Raises UserError if there is no such type of question."""
+        """Raises UserError if there is no scene to draw, or no such type of question."""
+        if self.count < 1:
+            raise UserError(f"count={self.count} scenes: there must be 1 at least.")
         for name in self.types:
             if name not in TYPES:
                 raise UserError(f"unknown type of question {name!r}. Choose from {', '.join(TYPES)}.")

@@ -1,15 +1,19 @@
 """Checkpoints: written whole or not at all, the newest found again, and read without running code."""
 
 import logging
+import signal
 import zipfile
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins import TorchCheckpointIO
 
+from unicorn.errors import StoppedError
 from unicorn.files import replacing
+from unicorn.training.strategy import PackStrategy
 
 _log = logging.getLogger(__name__)
 KEPT = 2
@@ -29,7 +33,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class Checkpoints(Callback):
-    """Saves every `every` steps and keeps the last two.
+    """Saves every `every` steps, and at SIGTERM, with which clusters warn; keeps the last two.
 
     None is written at an epoch's last step (resumed there, Lightning would leave its validation out); the next step's
     is instead.
@@ -38,16 +42,22 @@ class Checkpoints(Callback):
     def __init__(self, folder: Path, every: int) -> None:
         self.folder = folder
         self.every = every
+        self.warned = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count from the step that a resumed run begins at."""
+        """Count from the step that a resumed run begins at, and listen for the warning."""
         self.saved = trainer.global_step
+        # In place of Lightning's handler, which would exchange messages between ranks from within any of their steps.
+        signal.signal(signal.SIGTERM, partial(self._warn, trainer))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save, if it is time to."""
-        if trainer.is_last_batch or trainer.global_step - self.saved < self.every:
+        """Save, if it is time to. Raises StoppedError after a warning to any rank."""
+        if trainer.is_last_batch:
+            return
+        warned = cast("PackStrategy", trainer.strategy).sum([self.warned]) != [0.0]
+        if not warned and trainer.global_step - self.saved < self.every:
             return
         self.saved = trainer.global_step
         for logger in trainer.loggers:
@@ -56,6 +66,13 @@ class Checkpoints(Callback):
         if trainer.is_global_zero:
             for old in checkpoints(self.folder)[:-KEPT]:
                 old.unlink()
+        if warned:
+            raise StoppedError(f"stopped by SIGTERM: step {trainer.global_step} of {self.folder.parent} is saved.")
+
+    def _warn(self, trainer: Trainer, number: int, _: Any) -> None:
+        self.warned = True
+        if trainer.strategy.launcher is not None:  # which began the other ranks of this node
+            trainer.strategy.launcher.kill(signal.Signals(number))
 
 
 def checkpoints(folder: Path) -> list[Path]:

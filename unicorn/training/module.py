@@ -2,25 +2,30 @@
 
 import math
 import time
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from lightning.pytorch import LightningModule
-from lightning.pytorch.strategies import ParallelStrategy
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 from transformers import get_cosine_schedule_with_warmup
 
 from unicorn.data.batch import IGNORED, PackTensors, Step
 from unicorn.data.module import UnicornDataModule
+from unicorn.device import peak_memory
 from unicorn.errors import UserError
+from unicorn.model.projector import Projector
 from unicorn.training.stage import Stage, trainable
+from unicorn.training.strategy import PackStrategy
 
 NAMED = 8
+
+
+class NotFiniteError(UserError):
+    """The loss or the gradient of a step is no number."""
 
 
 class UnicornModule(LightningModule):
@@ -41,6 +46,8 @@ class UnicornModule(LightningModule):
         self.log_every = log_every
         self.numbers: dict[str, float] = {}
         """What was logged last."""
+        self.learned: dict[str, Tensor] = {}
+        """At the end: the weights that were trained, whole, by their names in `model`."""
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW with a warm-up and a cosine to zero over all steps."""
@@ -55,34 +62,78 @@ class UnicornModule(LightningModule):
         """The data that it is trained on."""
         return cast("UnicornDataModule", cast("Any", self.trainer).datamodule)
 
+    @property
+    def strategy(self) -> PackStrategy:
+        """How the devices share its packs."""
+        return cast("PackStrategy", self.trainer.strategy)
+
+    def configure_model(self) -> None:
+        """Spread the weights over the ranks, where the strategy does."""
+        self.strategy.shard(self.model)
+
+    def forward(self, pack: PackTensors, tokens: int) -> Tensor:
+        """The summed cross-entropy of a pack divided by `tokens`."""
+        return self.model(
+            input_ids=pack.input_ids,
+            position_ids=pack.position_ids,
+            image_embeds=pack.image_embeds,
+            labels=pack.labels,
+            num_items_in_batch=tokens,
+            use_cache=False,
+        ).loss
+
+    def on_fit_start(self) -> None:
+        """Without an epoch, what is there from the start is what was learned."""
+        if not self.stage.settings.epochs:
+            self.on_train_end()
+
+    def on_train_end(self) -> None:
+        """Gather what was learned, while the strategy holds it."""
+        self.learned = self.strategy.gather(trainable(self.model))
+
     def on_train_start(self) -> None:
-        """Start the clock of the first step."""
+        """Start the clock of the first step, and watch what the projector makes."""
         self._ended = time.perf_counter()
+        self._visual_norm = torch.zeros(())
+        for module in self.model.modules():
+            if isinstance(module, Projector):  # PEFT keeps a second, which is never called
+                module.register_forward_hook(self._measure)
 
     def training_step(self, step: Step) -> None:
-        """All packs backward, then one clipped step. Raises UserError where the gradient is not finite."""
+        """All packs backward, then one clipped step. Raises NotFiniteError, with the samples' ids."""
+        started = time.perf_counter()
         torch.manual_seed(self._dropout_seed())
         loss = torch.zeros((), device=self.device)
         for index, pack in enumerate(step.packs):
-            with self._synchronising(index == len(step.packs) - 1):
+            with self.strategy.accumulating(last=index == len(step.packs) - 1):
                 part = self._loss(pack, step.supervised)
                 self.manual_backward(part * self.trainer.world_size)  # ranks are averaged, not summed
             loss += part.detach()
-        norm = clip_grad_norm_(trainable(self.model).values(), self.stage.settings.gradient_clip)
-        if not torch.isfinite(norm):
-            raise self._not_finite(step)
-        scheduler = cast("Any", self.lr_schedulers())
+        total, tokens, samples, places = self.strategy.sum(
+            [loss.item(), step.tokens, len(step.samples), sum(pack.input_ids.numel() for pack in step.packs)]
+        )
+        if not math.isfinite(total):
+            raise self._not_finite("loss", step)
+        optimizer, scheduler = cast("Any", self.optimizers()), cast("Any", self.lr_schedulers())
         learning_rate = scheduler.get_last_lr()[-1]
-        optimizer = cast("Any", self.optimizers())
-        optimizer.step()
-        optimizer.zero_grad()
+        norm = self.strategy.take_step(
+            optimizer, list(trainable(self.model).values()), self.stage.settings.gradient_clip
+        )
+        if not math.isfinite(norm):
+            raise self._not_finite("gradient", step)
         scheduler.step()
+        waited = started - self._ended
         seconds, self._ended = time.perf_counter() - self._ended, time.perf_counter()
         self._record(
-            loss=self._sum(loss),
+            loss=total,
             learning_rate=learning_rate,
-            gradient_norm=norm.item(),
-            tokens_per_second=self._sum(torch.tensor(step.tokens / seconds, device=self.device)),
+            gradient_norm=norm,
+            visual_norm=float(self._visual_norm),
+            tokens_per_second=tokens / seconds,
+            samples_per_second=samples / seconds,
+            data_wait=waited / seconds,
+            padding=1 - tokens / places,
+            memory_gb=peak_memory(self.device) / 1e9,
         )
 
     def on_validation_epoch_start(self) -> None:
@@ -97,15 +148,15 @@ class UnicornModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean cross-entropy of all held-out tokens. Raises UserError if it is not finite."""
-        loss = self._sum(self._held_out[0]) / self._sum(self._held_out[1])
-        if not math.isfinite(loss):
-            raise UserError(f"the validation loss of {self.stage.name} is {loss}. Lower its learning rate.")
-        self._record(**{"validation/loss": loss})
+        summed, tokens = self.strategy.sum(self._held_out.tolist())
+        if not math.isfinite(summed):
+            raise UserError(f"the validation loss of {self.stage.name} is {summed}. Lower its learning rate.")
+        self._record(**{"validation/loss": summed / tokens})
         self._ended = time.perf_counter()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what is trained; the rest comes from the model that the stage starts with."""
-        checkpoint["state_dict"] = dict(trainable(self))
+        checkpoint["state_dict"] = self.strategy.gather(trainable(self))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raise UserError where a checkpoint does not hold exactly what this stage trains."""
@@ -114,14 +165,10 @@ class UnicornModule(LightningModule):
             raise UserError(f"the checkpoint does not fit the {self.stage.name} stage: {min(differing)} differs.")
 
     def _loss(self, pack: PackTensors, tokens: int) -> Tensor:
-        return self.model(
-            input_ids=pack.input_ids,
-            position_ids=pack.position_ids,
-            image_embeds=pack.image_embeds,
-            labels=pack.labels,
-            num_items_in_batch=tokens,
-            use_cache=False,
-        ).loss
+        return cast("Any", self.strategy.model)(pack, tokens)
+
+    def _measure(self, _: nn.Module, inputs: Any, tokens: Float[Tensor, "images tokens hidden"]) -> None:
+        self._visual_norm = tokens.detach().float().norm(dim=-1).mean()
 
     def _record(self, **numbers: float) -> None:
         """Log in the row of the steps taken: now, since Lightning does it after a checkpoint of this step."""
@@ -132,26 +179,15 @@ class UnicornModule(LightningModule):
             for logger in self.loggers:
                 logger.log_metrics({"epoch": epoch} | numbers, taken)
 
-    def _sum(self, number: Tensor) -> float:
-        """The sum over the ranks."""
-        return float(self.trainer.strategy.reduce(number, reduce_op="sum"))
-
-    def _synchronising(self, last: bool) -> AbstractContextManager[None]:
-        """Gradients are exchanged between the ranks once, with the last pack."""
-        strategy = self.trainer.strategy
-        if last or not isinstance(strategy, ParallelStrategy):
-            return nullcontext()
-        return strategy.block_backward_sync()
-
     def _dropout_seed(self) -> int:
         """Dropout is keyed by step and rank, so that a resumed run needs no state of a generator."""
         key = np.random.SeedSequence([self.seed, self.trainer.global_step, self.global_rank])
         return int(key.generate_state(1)[0])
 
-    def _not_finite(self, step: Step) -> UserError:
+    def _not_finite(self, what: str, step: Step) -> NotFiniteError:
         ids = self.data.samples.ids(step.samples[:NAMED])
         more = f" and {len(step.samples) - NAMED} more" if len(step.samples) > NAMED else ""
-        return UserError(
-            f"the gradient of {self.stage.name} step {self.trainer.global_step + 1} is not finite. Its samples: "
+        return NotFiniteError(
+            f"the {what} of {self.stage.name} step {self.trainer.global_step + 1} is not finite. Its samples: "
             f"{', '.join(ids)}{more}. Lower {self.stage.name}.learning_rate, or look at these samples."
         )

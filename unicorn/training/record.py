@@ -10,14 +10,13 @@ import orjson
 from lightning.pytorch.utilities import rank_zero_only
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from unicorn.dataset.manifest import differences
 from unicorn.errors import UserError
 from unicorn.files import replacing
 from unicorn.report.metrics import METRICS, read_metrics, write_metrics
 from unicorn.stamp import check_stamps, damaged, read_sealed, stamps_of, write_sealed
-from unicorn.training.stage import trainable
 
 
 @dataclass(frozen=True)
@@ -80,19 +79,24 @@ class StageRecord:
         with self.weights.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def finish(self, module: nn.Module, metrics: dict[str, float]) -> None:
-        """Keep what was trained and the numbers; the checkpoints have served. Raises UserError on a full disk."""
+    def finish(self, learned: dict[str, Tensor], metrics: dict[str, float]) -> None:
+        """Keep what was learned and the numbers; the checkpoints have served. Raises UserError on a full disk."""
         with replacing(self.weights) as path:
             try:
-                save_file({name: weight.data.contiguous() for name, weight in trainable(module).items()}, path)
+                save_file({name: weight.contiguous() for name, weight in learned.items()}, path)
             except SafetensorError as error:
                 raise OSError(error) from error  # it wraps what the system said
         write_metrics(self.folder, metrics)
         write_sealed(self._path, self._read() | {"files": stamps_of(self.folder, [self.weights.name, METRICS])})
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
-    def restore(self, module: nn.Module) -> dict[str, float]:
-        """Put what was trained back into a module that has these weights, and return the numbers.
+    def metrics(self) -> dict[str, float]:
+        """The numbers. Raises UserError, naming the file, if weights or numbers are not as they were written."""
+        check_stamps(self.folder, self._read()["files"], self._remedy)
+        return read_metrics(self.folder)
+
+    def restore(self, module: nn.Module) -> None:
+        """Put what was learned into a module that has these weights.
 
         Raises UserError, naming the file, if weights or numbers are not as they were written.
         """
@@ -100,4 +104,3 @@ class StageRecord:
         weights = load_file(self.weights)
         if unexpected := module.load_state_dict(weights, strict=False).unexpected_keys:
             raise UserError(f"{self.weights} does not fit: the model has no {unexpected[0]}. Delete {self.folder}.")
-        return read_metrics(self.folder)

@@ -4,9 +4,9 @@ import hashlib
 import logging
 import shutil
 import warnings
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +21,13 @@ from unicorn.data.module import UnicornDataModule
 from unicorn.data.settings import DataSettings
 from unicorn.dataset.manifest import Part
 from unicorn.dataset.reader import UnicornDataset
-from unicorn.errors import UserError
+from unicorn.errors import StoppedError, UserError
 from unicorn.files import cannot_write, lock_folder
 from unicorn.model.modeling import UnicornForConditionalGeneration
 from unicorn.stamp import CHECKSUMS, stamps_of, write_sealed
-from unicorn.training.checkpoint import newest
+from unicorn.training.checkpoint import Checkpoints, newest
 from unicorn.training.logger import LoggerSettings
-from unicorn.training.module import UnicornModule
+from unicorn.training.module import NotFiniteError, UnicornModule
 from unicorn.training.record import StageRecord
 from unicorn.training.stage import Stage
 from unicorn.training.trainer import TrainerSettings
@@ -39,19 +39,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageResult:
-    """The model after a stage, and the stage's numbers, keys with its name before them."""
-
-    model: UnicornForConditionalGeneration
-    metrics: dict[str, float]
+Build = Callable[[], "tuple[UnicornForConditionalGeneration, PreTrainedTokenizerFast]"]
+"""Makes the model as it is before training: the same at every call under one seed."""
 
 
 def run_stage(
     stage: Stage,
     *,
-    model: UnicornForConditionalGeneration,
-    tokenizer: "PreTrainedTokenizerFast",
+    build: Build,
     dataset: UnicornDataset,
     transfer: Transfer,
     data: DataSettings,
@@ -60,10 +55,10 @@ def run_stage(
     run: Path,
     seed: int,
     made_by: dict[str, Any],
-) -> StageResult:
-    """Train `model` for one stage in the folder `run/<stage>`.
+) -> dict[str, float]:
+    """Train a model for one stage in the folder `run/<stage>`; returns the stage's numbers, its name before their keys.
 
-    A stage that was killed goes on at its last checkpoint; a finished one is read back. It starts from what
+    A stage that was killed goes on at its last checkpoint; a finished one is not run again. It starts from what
     the stage that it follows left in the run. `made_by` tells what the run is made with besides what is known
     here: the settings of model and transfer. Raises UserError if the folder was made with anything else, or
     if the stage that it follows is not finished.
@@ -71,15 +66,21 @@ def run_stage(
     record = StageRecord(run / stage.name)
     common = made_by | {"seed": seed, "row_length": data.row_length, "precision": trainer.precision.value}
     own: dict[str, Any] = {"settings": asdict(stage.settings), "dataset": digests(dataset, stage.parts)}
-    if stage.follows:
-        own["follows"] = _start_from(StageRecord(run / stage.follows), common, model, stage)
+    previous = StageRecord(run / stage.follows) if stage.follows else None
+    if previous:
+        own["follows"] = _digest(previous, common, stage)
     record.begin(common | own)
-    torch.manual_seed(seed)
-    module = stage.prepare(model).train()
     if record.finished:
-        _log.info("%s: finished before, read back", stage.name)
-        metrics = record.restore(module)
+        _log.info("%s: finished before", stage.name)
+        metrics = record.metrics()
     else:
+        trainer.require(stage)
+        torch.manual_seed(seed)
+        model, tokenizer = build()
+        if previous:
+            previous.restore(model)
+        torch.manual_seed(seed)
+        module = stage.prepare(model).train()
         batches = UnicornDataModule(
             dataset=dataset,
             transfer=transfer,
@@ -92,8 +93,20 @@ def run_stage(
         )
         lightning = trainer.build(stage, record.checkpoints, logger.build(record.folder, run.name))
         metrics = _fit(lightning, UnicornModule(module, stage, seed=seed, log_every=trainer.log_every), batches, record)
-    named = {f"{stage.name}/{key}": value for key, value in metrics.items()}
-    return StageResult(model=stage.finish(module).eval(), metrics=named)
+    return {f"{stage.name}/{key}": value for key, value in metrics.items()}
+
+
+def trained(
+    stages: Sequence[Stage], *, build: Build, run: Path, seed: int
+) -> "tuple[UnicornForConditionalGeneration, PreTrainedTokenizerFast]":
+    """The model that the finished stages of a run made, one after the other, and its tokeniser."""
+    torch.manual_seed(seed)
+    model, tokenizer = build()
+    for stage in stages:
+        module = stage.prepare(model)
+        StageRecord(run / stage.name).restore(module)
+        model = stage.finish(module)
+    return model.eval(), tokenizer
 
 
 @contextmanager
@@ -143,17 +156,14 @@ def digests(dataset: UnicornDataset, parts: Iterable[Part]) -> dict[str, str]:
     return {part: hashlib.sha256(stamp.encode()).hexdigest() for part, stamp in stamps.items()}
 
 
-def _start_from(
-    previous: StageRecord, common: dict[str, Any], model: UnicornForConditionalGeneration, stage: Stage
-) -> str:
-    """Put what the stage before learned into the model; returns the checksum of it."""
+def _digest(previous: StageRecord, common: dict[str, Any], stage: Stage) -> str:
+    """The checksum of what the stage before learned."""
     if not previous.finished:
         raise UserError(
             f"{stage.name} starts from what {stage.follows} learned, and {previous.folder} is not finished. "
             f"Add {stage.follows} to stages."
         )
     previous.require(common)
-    previous.restore(model)
     return previous.digest()
 
 
@@ -169,6 +179,9 @@ def _fit(trainer: Trainer, module: UnicornModule, data: UnicornDataModule, recor
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as error:  # which Lightning makes of it
             raise KeyboardInterrupt from error
+        except NotFiniteError as error:
+            good = newest(record.checkpoints)
+            raise UserError(f"{error} {f'Good until {good}.' if good else 'There is no checkpoint before.'}") from error
     timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # pyright: ignore
     losses = {key: number for key, number in module.numbers.items() if key.endswith("loss")}
     metrics = losses | {
@@ -179,6 +192,8 @@ def _fit(trainer: Trainer, module: UnicornModule, data: UnicornDataModule, recor
         "seconds": timer.time_elapsed(),
     }
     if trainer.is_global_zero:
-        record.finish(module.model, metrics)
+        record.finish(module.learned, metrics)
     trainer.strategy.barrier()
+    if any(callback.warned for callback in trainer.callbacks if isinstance(callback, Checkpoints)):  # pyright: ignore
+        raise StoppedError(f"stopped by SIGTERM: {record.folder} is finished.")
     return metrics

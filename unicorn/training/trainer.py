@@ -6,13 +6,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from unicorn.device import choose_device
 from unicorn.errors import UserError
 
 if TYPE_CHECKING:
+    import torch
     from lightning.pytorch import Trainer
     from lightning.pytorch.loggers import Logger
 
     from unicorn.training.stage import Stage
+    from unicorn.training.strategy import PackStrategy
 
 
 class Precision(StrEnum):
@@ -73,6 +76,19 @@ class TrainerSettings:
             if getattr(self, key) < 1:
                 raise UserError(f"trainer.{key}={getattr(self, key)}: must be 1 step or more.")
 
+    def require(self, stage: "Stage") -> None:
+        """Raises UserError where the devices and the stage's batch do not go together."""
+        if self.strategy is Strategy.single and self._ranks != 1:
+            raise UserError(
+                f"{self._ranks} devices share the work by a strategy. Set trainer.strategy to "
+                f"{', '.join(kind for kind in Strategy if kind is not Strategy.single)}."
+            )
+        if stage.settings.batch < self._ranks:
+            raise UserError(
+                f"{stage.name}.batch={stage.settings.batch} conversations leave some of {self._ranks} devices without "
+                "work. Set it to as many at least, or train on fewer devices."
+            )
+
     def build(self, stage: "Stage", folder: Path, loggers: "list[Logger]") -> "Trainer":
         """The trainer of one stage, whose checkpoints lie in `folder`."""
         from lightning.pytorch import Trainer
@@ -87,8 +103,8 @@ class TrainerSettings:
             accelerator=self.accelerator,
             devices=self.devices,
             num_nodes=self.nodes,
-            strategy=self.strategy,
-            precision=cast("Any", LIGHTNING_PRECISION[self.precision]),
+            strategy=self._strategy(stage.settings.gradient_clip),
+            precision=cast("Any", self._lightning_precision),
             max_epochs=stage.settings.epochs,
             logger=loggers,
             log_every_n_steps=1,
@@ -105,3 +121,45 @@ class TrainerSettings:
             enable_model_summary=False,
             default_root_dir=folder.parent,
         )
+
+    @property
+    def _device(self) -> "torch.device":
+        return choose_device("auto" if self.accelerator == "gpu" else self.accelerator)
+
+    @property
+    def _ranks(self) -> int:
+        """Devices over all nodes."""
+        if self.devices != -1:
+            return self.devices * self.nodes
+        import torch
+
+        return max(1, torch.accelerator.device_count()) * self.nodes
+
+    @property
+    def _lightning_precision(self) -> str:
+        """FSDP2 computes in bf16 by itself, and keeps the weights that it shards in float32."""
+        return LIGHTNING_PRECISION[Precision.float32 if self.strategy is Strategy.fsdp2 else self.precision]
+
+    def _strategy(self, longest_gradient: float) -> "PackStrategy":
+        from unicorn.training.strategy import DataParallel, SingleDevice
+
+        backend = "gloo" if self._device.type == "cpu" else None
+        match self.strategy:
+            case Strategy.single:
+                return SingleDevice(device=self._device)
+            case Strategy.ddp:
+                return DataParallel(process_group_backend=backend, broadcast_buffers=False)
+            case Strategy.zero2 | Strategy.zero3:
+                from unicorn.training.zero import Zero
+
+                stage = 2 if self.strategy is Strategy.zero2 else 3
+                return Zero(
+                    stage, offload=self.offload, longest_gradient=longest_gradient, process_group_backend=backend
+                )
+            case Strategy.fsdp2:
+                import torch
+
+                from unicorn.training.fsdp import FullySharded
+
+                kind = torch.float32 if self.precision is Precision.float32 else torch.bfloat16
+                return FullySharded(self._ranks, kind, process_group_backend=backend)

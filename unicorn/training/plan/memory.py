@@ -13,8 +13,8 @@ NF4 = 0.5 + (1 + 4 / 256) / 64
 """Bytes of a weight: four bits, and a byte to scale 64 by, itself scaled in blocks of 256 (arXiv 2305.14314)."""
 MOMENTS = 2
 """What AdamW keeps of a weight, in the weight's type."""
-BUCKET = 200_000_000
-"""Gradients that DeepSpeed, as Lightning sets it, reduces at once; two such buckets where they overlap."""
+BUCKET = 500_000_000
+"""Gradients that DeepSpeed gathers before it reduces them, by its default; with ZeRO-2 in two buffers, there always."""
 LIVE = 1_000_000_000
 """Weights that DeepSpeed's ZeRO-3 keeps gathered, by its default."""
 SHARDED = (Strategy.zero3, Strategy.fsdp2)
@@ -40,11 +40,15 @@ class Case:
         return 1 if self.strategy is Strategy.single else self.gpus
 
     @property
-    def traced_precision(self) -> Precision:
-        """DeepSpeed holds weights in bfloat16 whichever of the two is asked for, with a float32 copy of the trained."""
-        if self.strategy in DEEPSPEED and self.precision is Precision.bf16_mixed:
-            return Precision.bf16
-        return self.precision
+    def computed(self) -> Precision:
+        """What the model computes in: weights cast by what shards them need no autocast."""
+        sharded = self.strategy in DEEPSPEED or self.strategy is Strategy.fsdp2
+        return Precision.bf16 if sharded and self.precision is Precision.bf16_mixed else self.precision
+
+    @property
+    def held(self) -> Precision:
+        """What weights lie in: FSDP2 keeps them as they were loaded, and gathers them in bfloat16."""
+        return Precision.float32 if self.strategy is Strategy.fsdp2 else self.computed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,7 @@ class Memory:
 
 def memory(module: nn.Module, activations: Activations, case: Case) -> Memory:
     """Of a stage's prepared module, in the types that `case` holds it in."""
+    cast = case.computed is Precision.bf16 and case.held is not Precision.bf16
     layers = [each for each in module.modules() if isinstance(each, GradientCheckpointingLayer)]
     frozen_linear = {
         each.weight
@@ -85,14 +90,16 @@ def memory(module: nn.Module, activations: Activations, case: Case) -> Memory:
     layer = max(size(each) for each in layers)
     gathered = buckets = 0.0
     if case.strategy in DEEPSPEED:
+        itemsize = gradients / trained
         optimizer = 4 * (1 + MOMENTS) * trained  # float32, the weights themselves besides
-        buckets = 2 * min(BUCKET, trained) * gradients / trained
+        buckets = itemsize * BUCKET * (2 if case.strategy is Strategy.zero2 else 1)
     if case.strategy is Strategy.ddp:
         buckets = gradients
     if case.strategy is Strategy.zero3:
         gathered = max(layer, weights * min(1, LIVE / count(module)))
     if case.strategy is Strategy.fsdp2:  # the root's own weights stay; one layer is used while the next is gathered
-        gathered = weights - sum(size(each) for each in layers) + 2 * layer
+        used = _counter(lambda weight: 2 if cast else weight.itemsize)
+        gathered = used(module) - sum(used(each) for each in layers) + 2 * max(used(each) for each in layers)
         buckets = 2 * max(gradient(each) for each in layers)
     if frozen_linear:
         gathered += 2 * max(weight.numel() for weight in frozen_linear)  # one matrix, in bfloat16, to multiply with

@@ -180,7 +180,7 @@ class StagePlanner:
 
     def memory(self, case: Case) -> Memory:
         """Of one device."""
-        return memory(self._module(case.traced_precision), self._traced(case), case)
+        return memory(self._module(case.held), self._traced(case), case)
 
     def _module(self, precision: Precision, layers: int | None = None) -> nn.Module:
         """What the stage trains, on the meta device."""
@@ -196,7 +196,7 @@ class StagePlanner:
 
     def _traced(self, case: Case) -> Activations:
         """The activations of the largest pack: of one layer and of two, and from their difference of all."""
-        precision = case.traced_precision
+        precision = case.computed
         key = (precision, case.gradient_checkpointing, case.rows_per_pack)
         if key not in self._activations:
             data = replace(self.data, rows_per_pack=case.rows_per_pack)

@@ -1,0 +1,85 @@
+"""PyTorch's fully_shard (FSDP2): weights, gradients and optimiser state in shards, layer by layer."""
+
+from typing import Any, cast
+
+import torch
+from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.optim import Optimizer
+
+from unicorn.training.strategy import PackStrategy
+
+
+class FullySharded(PackStrategy, ModelParallelStrategy):
+    """Shards over all devices; they are gathered in `compute_dtype`, and gradients summed in float32."""
+
+    def __init__(self, devices: int, compute_dtype: torch.dtype, **named: Any) -> None:
+        """`devices` is their number over all nodes."""
+        super().__init__(data_parallel_size=devices, tensor_parallel_size=1, **named)
+        self._policy = MixedPrecisionPolicy(param_dtype=compute_dtype, reduce_dtype=torch.float32)
+
+    def shard(self, model: nn.Module) -> None:
+        """Every decoder layer and the projector are gathered alone, the rest with the root, whose forward is called."""
+        mesh: DeviceMesh = self.device_mesh["data_parallel"]
+        layers = cast("Any", model).language_model._no_split_modules
+        parts = [module for module in model.modules() if type(module).__name__ in (*layers, "Projector")]
+        for module in (*parts, model):
+            fully_shard(module, mesh=mesh, mp_policy=self._policy)
+
+    # Checkpoints are one file: ModelParallelStrategy's own would not leave frozen weights out.
+
+    def lightning_module_state_dict(self) -> dict[str, Any]:
+        """Nothing: the module says what is kept."""
+        return {}
+
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
+        """The state with whole tensors; all ranks must ask."""
+        state = optimizer.state_dict()
+        whole = {
+            number: {key: _gathered(value) for key, value in moments.items()}
+            for number, moments in state["state"].items()
+        }
+        return state | {"state": whole}
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any | None = None) -> None:
+        """One file, by the first rank."""
+        Strategy.save_checkpoint(self, checkpoint, filepath, storage_options)
+
+    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
+        """The file."""
+        return Strategy.load_checkpoint(self, checkpoint_path, weights_only=True)
+
+    @property
+    def lightning_restore_optimizer(self) -> bool:
+        """Lightning hands the state over."""
+        return True
+
+    def load_model_state_dict(self, checkpoint: Any, strict: bool = True) -> None:
+        """Put a checkpoint's weights into the shards."""
+        weights = dict(cast("nn.Module", self.lightning_module).named_parameters())
+        with torch.no_grad():
+            for name, tensor in checkpoint["state_dict"].items():
+                weights[name].copy_(_sharded(tensor, weights[name]))
+
+    def load_optimizer_state_dict(self, checkpoint: Any) -> None:
+        """Put a checkpoint's moments into the shards."""
+        (optimizer,), (state,) = self.optimizers, checkpoint["optimizer_states"]
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        shards = {
+            number: {key: _sharded(value, weights[number]) if value.dim() else value for key, value in moments.items()}
+            for number, moments in state["state"].items()
+        }
+        optimizer.load_state_dict(state | {"state": shards})
+
+
+def _gathered(value: Any) -> Any:
+    return value.full_tensor().cpu() if isinstance(value, DTensor) else value
+
+
+def _sharded(tensor: Tensor, like: Tensor) -> Tensor:
+    if not isinstance(like, DTensor):
+        return tensor
+    return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements)

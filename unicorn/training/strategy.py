@@ -1,0 +1,83 @@
+"""How devices share the work: one device, or everything on each of them.
+
+Lightning's strategies make a whole training step one forward pass of the wrapped module. Here a step is many packs, and
+the LightningModule calls what the strategy wrapped, pack by pack. Whatever the strategy, a checkpoint is one file of
+whole tensors: a run may go on under another strategy, or on another number of devices.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
+
+import torch
+import torch.distributed as dist
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+
+class PackStrategy(Strategy):
+    """What the LightningModule asks of a strategy besides what Lightning does."""
+
+    def training_step(self, *arguments: Any, **named: Any) -> Any:
+        """The module's own, not as a forward pass of the wrapped module."""
+        with self.precision_plugin.train_step_context():
+            return cast("Any", self.lightning_module).training_step(*arguments, **named)
+
+    def validation_step(self, *arguments: Any, **named: Any) -> Any:
+        """The module's own, not as a forward pass of the wrapped module."""
+        with self.precision_plugin.val_step_context():
+            return cast("Any", self.lightning_module).validation_step(*arguments, **named)
+
+    def shard(self, model: nn.Module) -> None:
+        """Spread the weights over the ranks, where the strategy does."""
+
+    def accumulating(self, last: bool) -> AbstractContextManager[None]:
+        """Where a pack goes forward and backward; `last` says that the step is taken after it."""
+        return nullcontext()
+
+    def take_step(self, optimizer: Optimizer, weights: list[nn.Parameter], longest: float) -> float:
+        """Clip the gradient of the whole batch to `longest` and take the step; returns the norm before.
+
+        A gradient that is not finite changes nothing.
+        """
+        norm = float(_whole(clip_grad_norm_(weights, longest)))
+        if torch.isfinite(torch.tensor(norm)):
+            optimizer.step()
+        optimizer.zero_grad()
+        return norm
+
+    def sum(self, numbers: list[float]) -> list[float]:
+        """Sums over the ranks; all must ask. Lightning's own would wait for all at a barrier before each."""
+        total = torch.tensor(numbers, dtype=torch.float64, device="cpu" if self.world == 1 else self.root_device)
+        if self.world > 1:
+            dist.all_reduce(total)
+        return total.tolist()
+
+    @property
+    def world(self) -> int:
+        """The number of ranks."""
+        return cast("int", getattr(self, "world_size", 1))
+
+    def gather(self, weights: dict[str, nn.Parameter]) -> dict[str, Tensor]:
+        """The weights, whole, on the CPU; all ranks must ask."""
+        return {name: _whole(weight.detach()).cpu() for name, weight in weights.items()}
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    return cast("Any", tensor).full_tensor() if hasattr(tensor, "full_tensor") else tensor
+
+
+class SingleDevice(PackStrategy, SingleDeviceStrategy):
+    """One device."""
+
+
+class DataParallel(PackStrategy, DDPStrategy):
+    """Everything on each device; gradients are exchanged once a step, with its last pack."""
+
+    def accumulating(self, last: bool) -> AbstractContextManager[None]:
+        """Without an exchange until the last pack."""
+        return nullcontext() if last else self.block_backward_sync()
+
+    def pre_backward(self, closure_loss: Tensor) -> None:
+        """Nothing: the forward pass of DDP prepares its own backward pass."""
