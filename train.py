@@ -1,6 +1,7 @@
 """A dataset in, a model out: embeddings -> transfer -> align the projector -> tune the model. No image, ever."""
 
 from functools import partial
+from pathlib import Path
 
 from unicorn import command
 from unicorn.config import Config, plain, save_config
@@ -12,6 +13,7 @@ def train(config: Config) -> None:
     """A dataset in, a model out: embeddings -> transfer -> align the projector -> tune the model. No image, ever.
 
     Run again, it goes on from where it was. stages=[align] for one of: align, tune.
+    plan=true says what it would take, and does not train.
     """
     import lightning.pytorch as L
     from lightning.pytorch.utilities import rank_zero_only
@@ -23,11 +25,19 @@ def train(config: Config) -> None:
     from unicorn.report.metrics import write_metrics
     from unicorn.report.table import facts_table, show
     from unicorn.training.adapter import save_adapter
+    from unicorn.training.plan.page import plan_metrics, plan_tables
+    from unicorn.training.plan.plan import plan
     from unicorn.training.run import is_finished, run_stage, trained, writing
     from unicorn.training.tune import LoraTuneStage
 
     run = config.run_folder
     chosen = config.chosen_stages(STAGES)
+    if config.plan:
+        planned = plan(config, [getattr(config, name).build() for name in chosen])
+        if config.out:
+            write_metrics(Path(config.out), plan_metrics(planned))
+        show(*plan_tables(planned))
+        return
     dataset = UnicornDataset.open(config.dataset)
     dataset.require_space(config.encoder.space)
     transfer = config.transfer.fit(dataset.statistics, dataset.chunks())

@@ -41,7 +41,7 @@ GROUPS = [item.name for item in fields(Config) if item.type is Any]
 
 def composed(**changes: object) -> DictConfig:
     root = {"seed": 0, "name": "toy", "dataset": "data", "run": "outputs/${name}", "out": None}
-    root |= {"stages": None, "image_statistics": None}
+    root |= {"plan": False, "stages": None, "image_statistics": None}
     return OmegaConf.create(root | {group: {"kind": TOY} for group in GROUPS} | changes)
 
 

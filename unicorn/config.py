@@ -27,6 +27,7 @@ class Config:
     """The root of conf/config.yaml, which documents every key. A group's value is its settings object."""
 
     seed: int
+    plan: bool
     name: str
     dataset: str
     run: str | None
@@ -44,6 +45,7 @@ class Config:
     tune: Any
     trainer: Any
     logger: Any
+    planning: Any
     evaluation: Any
     pictures: Any
     tasks: dict[str, Any] = field(default_factory=dict[str, Any])

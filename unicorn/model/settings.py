@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from unicorn.errors import UserError
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedTokenizerFast
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
     from unicorn.model.modeling import UnicornForConditionalGeneration
 
@@ -52,6 +52,8 @@ class ModelSettings:
     """The file in it that holds weights and tokenizer, where they are GGUF; they are dequantised."""
     chat_template: str | None = None
     """The form of conversations, a Jinja file, or `package:PACKAGE/FILE`; null: the language model's own."""
+    shape: str | None = None
+    """A folder whose config.json has its shape, by which `plan=true` needs no Hub; null: that of `language_model`."""
     visual_tokens: int = 1
     visual_mode: VisualMode = VisualMode.learned
     projector_layers: int = 2
@@ -73,9 +75,6 @@ class ModelSettings:
         import torch
         from transformers import AutoModelForCausalLM, GgufConfig
 
-        from unicorn.model.configuration import UnicornConfig
-        from unicorn.model.modeling import UnicornForConditionalGeneration
-
         tokenizer = self.tokenizer()
         folder = locate(self.language_model)
         # Without a word transformers may keep GGUF weights packed, which cannot be trained.
@@ -92,6 +91,43 @@ class ModelSettings:
         except (OSError, ValueError) as error:
             raise cannot_load(self.language_model, error) from error
         refuse_scaled_logits(self.language_model, language_model.config)
+        model = self._wrap(language_model, self.attention, dimension, cast("int", tokenizer.image_token_id))
+        model.generation_config = language_model.generation_config
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
+        return model, tokenizer
+
+    def skeleton(self, dimension: int, layers: int | None = None) -> "UnicornForConditionalGeneration":
+        """The model by its shape alone, made of the language model's configuration on torch's current device.
+
+        `layers` keeps only so many of the language model's. Raises UserError as `build` does.
+        """
+        import torch
+        from transformers import AutoConfig, AutoModelForCausalLM
+
+        try:
+            config = AutoConfig.from_pretrained(
+                locate(self.shape or self.language_model), revision=self.revision, gguf_file=self.gguf_file
+            )
+        except (OSError, ValueError) as error:
+            raise cannot_load(self.shape or self.language_model, error) from error
+        refuse_scaled_logits(self.language_model, config)
+        if layers:
+            config.num_hidden_layers = layers
+            if getattr(config, "layer_types", None):
+                config.layer_types = config.layer_types[:layers]
+        # The kernels of the others need not be installed for a shape.
+        attention = Attention.eager if self.attention is Attention.eager else Attention.sdpa
+        language_model = AutoModelForCausalLM.from_config(
+            config, dtype=getattr(torch, self.dtype.value), attn_implementation=attention.value
+        )
+        return self._wrap(language_model, attention, dimension, config.vocab_size)
+
+    def _wrap(
+        self, language_model: "PreTrainedModel", attention: Attention, dimension: int, image_token_id: int
+    ) -> "UnicornForConditionalGeneration":
+        from unicorn.model.configuration import UnicornConfig
+        from unicorn.model.modeling import UnicornForConditionalGeneration
+
         config = cast("Any", UnicornConfig)(  # which also takes what every configuration does
             text_config=language_model.config,
             embedding_dimension=dimension,
@@ -99,13 +135,10 @@ class ModelSettings:
             projector_width=self.projector_width,
             visual_tokens=self.visual_tokens,
             visual_mode=self.visual_mode.value,
-            image_token_id=tokenizer.image_token_id,
-            attn_implementation=self.attention.value,
+            image_token_id=image_token_id,
+            attn_implementation=attention.value,
         )
-        model = UnicornForConditionalGeneration(config, language_model)
-        model.generation_config = language_model.generation_config
-        model.generation_config.pad_token_id = tokenizer.pad_token_id
-        return model, tokenizer
+        return UnicornForConditionalGeneration(config, language_model)
 
     def tokenizer(self) -> "PreTrainedTokenizerFast":
         """The language model's tokeniser, with `<image>`, a padding token if it had none, and the chat template.
