@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from unicorn.encoder.checkpoint import Dtype, fetch, identity
+from unicorn.encoder.halves import Half
 
 if TYPE_CHECKING:
     from unicorn.encoder.images import PixelImageTower
@@ -61,11 +62,9 @@ class LLM2CLIPSettings:
         """Load the image tower. Raises UserError, in a line, where it cannot be."""
         from unicorn.encoder.clip_towers import load_clip_image_tower
 
+        half = Half(
+            dimension=self.dimension, dtype=self.dtype.value, device=self.device, per_batch=self.images_per_batch
+        )
         return load_clip_image_tower(
-            fetch(self.checkpoint, self.revision),
-            fetch(self.image_processor, self.image_processor_revision),
-            dimension=self.dimension,
-            dtype=self.dtype.value,
-            device=self.device,
-            images_per_batch=self.images_per_batch,
+            fetch(self.checkpoint, self.revision), fetch(self.image_processor, self.image_processor_revision), half
         )

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from unicorn.device import choose_device
+from unicorn.encoder.halves import Half
 from unicorn.errors import UserError
 
 # The encoder that reads a checkpoint of each kind, as config.json names it.
@@ -39,17 +40,17 @@ def check_dimension(folder: Path, found: int, wanted: int) -> None:
         )
 
 
-def load_half(architecture: Any, config: Any, folder: Path, *, dtype: str, device: str) -> Any:
+def load_half(architecture: Any, config: Any, folder: Path, half: Half) -> Any:
     """A model of one half, for inference. Raises UserError if its weights are not all there."""
     import torch
     from transformers.utils import logging
 
-    place = choose_device(device)
+    place = choose_device(half.device)
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # it would warn of the other half's weights
     try:
         model, report = architecture.from_pretrained(
-            folder, config=config, dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True
+            folder, config=config, dtype=getattr(torch, half.dtype), use_safetensors=True, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise _unreadable(folder, "weights", error) from error

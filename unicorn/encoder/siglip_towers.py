@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from unicorn.encoder.halves import Half
 from unicorn.encoder.images import PixelImageTower
 from unicorn.encoder.pretrained import check_dimension, load_half, load_preparation, load_tokenizer, read_config
 from unicorn.encoder.texts import TokenTextTower
@@ -46,32 +47,28 @@ class SigLIPTextTower(TokenTextTower):
         return self._model(input_ids=tokens.to(self._model.device)).pooler_output
 
 
-def load_siglip_text_tower(
-    folder: Path, *, dimension: int, dtype: str, device: str, tokens_per_batch: int
-) -> SigLIPTextTower:
+def load_siglip_text_tower(folder: Path, half: Half) -> SigLIPTextTower:
     """SigLIP's text half. Raises UserError, in a line, for what is no whole SigLIP of that dimension."""
     from transformers import SiglipTextModel
 
-    config = read_config(folder, "siglip")
-    check_dimension(folder, config.text_config.projection_size, dimension)
-    model = load_half(SiglipTextModel, config.text_config, folder, dtype=dtype, device=device)
-    return SigLIPTextTower(model, load_tokenizer(folder), tokens_per_batch)
+    config = read_config(folder, "siglip").text_config
+    check_dimension(folder, config.projection_size, half.dimension)
+    model = load_half(SiglipTextModel, config, folder, half)
+    return SigLIPTextTower(model, load_tokenizer(folder), half.per_batch)
 
 
-def load_siglip_image_tower(
-    folder: Path, *, dimension: int, dtype: str, device: str, images_per_batch: int
-) -> PixelImageTower:
+def load_siglip_image_tower(folder: Path, half: Half) -> PixelImageTower:
     """SigLIP's image half. Raises as the text half."""
     from transformers import SiglipVisionModel
     from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-    config = read_config(folder, "siglip")
-    check_dimension(folder, config.vision_config.hidden_size, dimension)
-    model = load_half(SiglipVisionModel, config.vision_config, folder, dtype=dtype, device=device)
+    config = read_config(folder, "siglip").vision_config
+    check_dimension(folder, config.hidden_size, half.dimension)
+    model = load_half(SiglipVisionModel, config, folder, half)
 
     def embed(pixels: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n d"]:
         return model(pixels.to(model.device, model.dtype)).pooler_output
 
     # By PIL wherever torchvision is or is not: the two resize differently.
     prepare = load_preparation(SiglipImageProcessorPil, folder)
-    return PixelImageTower(embed, prepare, dimension=dimension, images_per_batch=images_per_batch)
+    return PixelImageTower(embed, prepare, dimension=half.dimension, images_per_batch=half.per_batch)
