@@ -125,7 +125,9 @@ def test_a_half_is_loaded_without_the_other(settings: Settings, tmp_path: Path, 
     without = replace(settings, checkpoint=str(folder))
     getattr(without, tower)()
     other: Callable[[], object] = without.image_tower if tower == "text_tower" else without.text_tower
-    with pytest.raises(UserError, match=r"weights in .* are no whole \w+: \S+ is not among them\. Fetch them again"):
+    with pytest.raises(
+        UserError, match=r"weights in .* are no whole \w+: \S+ is not among them, or of another size\. Fetch them"
+    ):
         other()
 
 
@@ -185,8 +187,8 @@ def test_what_fits_not_is_named(clip: CLIPSettings, siglip: SigLIP2Settings, tmp
 @pytest.mark.parametrize(
     ("gone", "what"),
     [
-        ("config.json", "config.json of towers"),
-        ("model.safetensors", "weights"),
+        ("config.json", "config.json of such a model"),
+        ("model.safetensors", r"weights of a \w+"),
         ("tokenizer*", "tokenizer"),
         ("*processor*", "image processor"),
     ],
@@ -199,6 +201,32 @@ def test_what_a_folder_lacks_is_named(settings: Settings, tmp_path: Path, gone: 
     tower = lacking.image_tower if what == "image processor" else lacking.text_tower
     with pytest.raises(UserError, match=rf"^the checkpoint in .* has no {what} that can be read: .* Name another"):
         tower()
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "what"),
+    [
+        (
+            "config.json",
+            lambda data: data.replace(b'"hidden_size": 32', b'"hidden_size": "wide"'),
+            "config.json of such",
+        ),
+        ("model.safetensors", lambda data: data[: len(data) // 2], r"weights of a \w+"),
+        ("tokenizer.json", lambda data: b"{}", "tokenizer"),
+        ("preprocessor_config.json", lambda data: b"[]", "image processor"),
+    ],
+)
+def test_what_is_damaged_is_named(
+    settings: Settings, tmp_path: Path, name: str, damage: Callable[[bytes], bytes], what: str
+):
+    folder = _copy(settings, tmp_path)
+    (folder / name).write_bytes(damage((folder / name).read_bytes()))
+    damaged = replace(settings, checkpoint=str(folder))
+    for tower in [damaged.image_tower] * (what != "tokenizer") + [damaged.text_tower] * (what != "image processor"):
+        with pytest.raises(
+            UserError, match=rf"^the checkpoint in .* has no {what}.* that can be read: .* Name another"
+        ):
+            tower()
 
 
 def test_torn_weights_have_no_name(settings: Settings, tmp_path: Path):

@@ -9,7 +9,15 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.numpy import load_file, save_file
-from transformers import CLIPVisionModelWithProjection
+from transformers import (
+    BertConfig,
+    CLIPVisionModelWithProjection,
+    GPT2Config,
+    MistralConfig,
+    PreTrainedConfig,
+    Qwen2Config,
+    T5Config,
+)
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from tests.encoder import tiny_llm2clip as tiny
@@ -213,16 +221,63 @@ def test_what_is_no_llm2clip_is_named(settings: LLM2CLIPSettings, tmp_path: Path
         replace(settings, checkpoint=settings.language_model).text_tower()
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        BertConfig(hidden_size=tiny.WIDTH),
+        GPT2Config(n_embd=tiny.WIDTH),
+        T5Config(d_model=tiny.WIDTH),
+        Qwen2Config(hidden_size=tiny.WIDTH),
+        MistralConfig(hidden_size=tiny.WIDTH),
+    ],
+    ids=lambda config: config.model_type,
+)
+def test_another_language_model_is_named(settings: LLM2CLIPSettings, tmp_path: Path, config: PreTrainedConfig):
+    config.save_pretrained(tmp_path)
+    line = rf"of kind '{config.model_type}', where 'llama' is needed\. Choose another encoder\.language_model\.$"
+    with pytest.raises(UserError, match=line):
+        replace(settings, language_model=str(tmp_path)).text_tower()
+
+
+def test_weights_of_another_size_and_truncated_ones_are_named(settings: LLM2CLIPSettings, tmp_path: Path):
+    llama = tmp_path / "llama"
+    shutil.copytree(settings.language_model, llama)
+    broken = replace(settings, language_model=str(llama))
+    weights = load_file(llama / "model.safetensors")
+    save_file(weights | {"norm.weight": np.ones(7, np.float32)}, llama / "model.safetensors", {"format": "pt"})
+    with pytest.raises(
+        UserError, match=r"llama are no whole LlamaModel: norm\.weight is not among them, or of another size"
+    ):
+        broken.text_tower()
+    tiny.save_language_model(llama)
+    whole = (llama / "model.safetensors").read_bytes()
+    (llama / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"llama has no weights of a LlamaModel that can be read: .* Name another"):
+        broken.text_tower()
+
+
+@pytest.mark.parametrize("name", ["x.fn.0.weight", "0.fn.0.weight"])
+def test_an_adapter_of_another_form_is_named(settings: LLM2CLIPSettings, tmp_path: Path, name: str):
+    save_file({f"text_adapter.adaptor.{name}": np.ones(3, np.float32)}, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match=r"weights under text_adapter\.adaptor\.\* are no adapter of LLM2CLIP"):
+        replace(settings, checkpoint=str(tmp_path)).text_tower()
+
+
 def test_damaged_weights_are_named(settings: LLM2CLIPSettings, tmp_path: Path):
     llama, clip = tmp_path / "llama", tmp_path / "clip"
     shutil.copytree(settings.language_model, llama)
     shutil.copytree(settings.checkpoint, clip)
     broken = replace(settings, checkpoint=str(clip), language_model=str(llama))
     save_file({"norm.weight": np.ones(tiny.WIDTH, np.float32)}, llama / "model.safetensors")
-    with pytest.raises(UserError, match=r"the Llama in .* is not whole: it lacks embed_tokens\.weight"):
+    with pytest.raises(
+        UserError, match=r"weights in .*llama are no whole LlamaModel: embed_tokens\.weight is not among"
+    ):
         broken.text_tower()
     (llama / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"LLM2CLIP finds no Llama in .*llama: .* Check encoder\.language_model"):
+    with pytest.raises(
+        UserError,
+        match=r"the checkpoint in .*llama has no config.json of such a model that can be read: .* Name another",
+    ):
         broken.text_tower()
     weights = load_file(clip / "model.safetensors")
     save_file(weights | {"text_adapter.adaptor.2.ln.bias": np.ones(3, np.float32)}, clip / "model.safetensors")
@@ -237,7 +292,7 @@ def test_damaged_weights_are_named(settings: LLM2CLIPSettings, tmp_path: Path):
         broken.image_tower()
     (clip / "config.json").write_text("{")
     with pytest.raises(
-        UserError, match=r"checkpoint in .*clip has no config.json of towers that can be read: .* Name another"
+        UserError, match=r"checkpoint in .*clip has no config.json of such a model that can be read: .* Name another"
     ):
         broken.image_tower()
     (clip / "model.safetensors").write_bytes(b"torn")

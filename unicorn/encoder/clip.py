@@ -25,11 +25,11 @@ class CLIPSettings(HalvesSettings):
         """Load the text half. Raises UserError, in a line, where it cannot be."""
         from unicorn.encoder.clip_towers import load_clip_text_tower
 
-        return load_clip_text_tower(fetch(self.checkpoint, self.revision), self._text_half())
+        return load_clip_text_tower(fetch(self.checkpoint, self.revision), self._half(self.tokens_per_batch))
 
     def image_tower(self) -> "PixelImageTower":
         """Load the image half. Raises UserError, in a line, where it cannot be."""
         from unicorn.encoder.clip_towers import load_clip_image_tower
 
         folder = fetch(self.checkpoint, self.revision)
-        return load_clip_image_tower(folder, folder, self._image_half())
+        return load_clip_image_tower(folder, folder, self._half(self.images_per_batch))

@@ -50,11 +50,5 @@ class HalvesSettings(ABC):
         """Load the image half. Raises UserError, in a line, where it cannot be."""
         ...
 
-    def _text_half(self) -> Half:
-        return self._half(self.tokens_per_batch)
-
-    def _image_half(self) -> Half:
-        return self._half(self.images_per_batch)
-
     def _half(self, per_batch: int) -> Half:
         return Half(dimension=self.dimension, dtype=self.dtype.value, device=self.device, per_batch=per_batch)

@@ -51,20 +51,19 @@ class LLM2CLIPSettings:
         return LLM2CLIPTextTower.load(
             adapter=fetch(self.checkpoint, self.revision),
             language_model=fetch(self.language_model, self.language_model_revision),
-            dimension=self.dimension,
             context=self.context,
-            dtype=self.dtype.value,
-            device=self.device,
-            tokens_per_batch=self.tokens_per_batch,
+            half=self._half(self.tokens_per_batch),
         )
 
     def image_tower(self) -> "PixelImageTower":
         """Load the image tower. Raises UserError, in a line, where it cannot be."""
         from unicorn.encoder.clip_towers import load_clip_image_tower
 
-        half = Half(
-            dimension=self.dimension, dtype=self.dtype.value, device=self.device, per_batch=self.images_per_batch
-        )
         return load_clip_image_tower(
-            fetch(self.checkpoint, self.revision), fetch(self.image_processor, self.image_processor_revision), half
+            fetch(self.checkpoint, self.revision),
+            fetch(self.image_processor, self.image_processor_revision),
+            self._half(self.images_per_batch),
         )
+
+    def _half(self, per_batch: int) -> Half:
+        return Half(dimension=self.dimension, dtype=self.dtype.value, device=self.device, per_batch=per_batch)

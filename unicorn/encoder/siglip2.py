@@ -25,10 +25,10 @@ class SigLIP2Settings(HalvesSettings):
         """Load the text half. Raises UserError, in a line, where it cannot be."""
         from unicorn.encoder.siglip_towers import load_siglip_text_tower
 
-        return load_siglip_text_tower(fetch(self.checkpoint, self.revision), self._text_half())
+        return load_siglip_text_tower(fetch(self.checkpoint, self.revision), self._half(self.tokens_per_batch))
 
     def image_tower(self) -> "PixelImageTower":
         """Load the image half. Raises UserError, in a line, where it cannot be."""
         from unicorn.encoder.siglip_towers import load_siglip_image_tower
 
-        return load_siglip_image_tower(fetch(self.checkpoint, self.revision), self._image_half())
+        return load_siglip_image_tower(fetch(self.checkpoint, self.revision), self._half(self.images_per_batch))
