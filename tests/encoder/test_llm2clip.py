@@ -182,7 +182,7 @@ def test_the_towers_are_loaded_apart(settings: LLM2CLIPSettings, tmp_path: Path)
 
 
 def test_the_space_names_both_checkpoints_and_their_revisions():
-    here = LLM2CLIPSettings()
+    here = LLM2CLIPSettings(language_model_revision="a" * 40)
     others = [
         replace(here, revision="f" * 40),
         replace(here, language_model_revision="f" * 40),
@@ -261,6 +261,45 @@ def test_an_adapter_of_another_form_is_named(settings: LLM2CLIPSettings, tmp_pat
     save_file({f"text_adapter.adaptor.{name}": np.ones(3, np.float32)}, tmp_path / "model.safetensors")
     with pytest.raises(UserError, match=r"weights under text_adapter\.adaptor\.\* are no adapter of LLM2CLIP"):
         replace(settings, checkpoint=str(tmp_path)).text_tower()
+
+
+def test_pickled_weights_are_read_where_there_are_no_others(settings: LLM2CLIPSettings, tmp_path: Path):
+    shutil.copytree(settings.language_model, tmp_path / "llama")
+    shutil.copytree(settings.checkpoint, tmp_path / "clip")
+    pickled = replace(settings, checkpoint=str(tmp_path / "clip"), language_model=str(tmp_path / "llama"))
+    spaces = {settings.space}
+    for name in ("llama", "clip"):
+        weights = {
+            name: torch.tensor(weight) for name, weight in load_file(tmp_path / name / "model.safetensors").items()
+        }
+        (tmp_path / name / "model.safetensors").unlink()
+        torch.save(weights, tmp_path / name / "pytorch_model.bin")
+        spaces.add(pickled.space)
+    picture = [Image.new("RGB", (tiny.SIDE, tiny.SIDE), "orange")]
+    torch.testing.assert_close(pickled.text_tower().encode(TEXTS), settings.text_tower().encode(TEXTS))
+    torch.testing.assert_close(pickled.image_tower().encode(picture), settings.image_tower().encode(picture))
+    weights["visual_projection.weight"][-1, -1] += 1e-3
+    torch.save(weights, tmp_path / "clip" / "pytorch_model.bin")
+    spaces.add(pickled.space)
+    assert len(spaces) == 4
+
+
+def test_code_in_a_pickle_is_not_run(settings: LLM2CLIPSettings, tmp_path: Path):
+    class Code:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (tmp_path / "run",)
+
+    for name, line in (
+        ("llama", r"llama has no weights of a LlamaModel that can be read: .* Name another"),
+        ("clip", r"pytorch_model\.bin is torn, or no file of weights: .* Fetch it again"),
+    ):
+        shutil.copytree(settings.language_model if name == "llama" else settings.checkpoint, tmp_path / name)
+        (tmp_path / name / "model.safetensors").unlink()
+        torch.save({"norm.weight": Code()}, tmp_path / name / "pytorch_model.bin")
+        key = "language_model" if name == "llama" else "checkpoint"
+        with pytest.raises(UserError, match=line):
+            replace(settings, **{key: str(tmp_path / name)}).text_tower()
+    assert not (tmp_path / "run").exists()
 
 
 def test_damaged_weights_are_named(settings: LLM2CLIPSettings, tmp_path: Path):

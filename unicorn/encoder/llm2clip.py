@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from unicorn.encoder.checkpoint import Dtype, fetch, identity
+from unicorn.encoder.checkpoint import Dtype, fetch, fetch_preparation, identity
 from unicorn.encoder.halves import Half
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class LLM2CLIPSettings:
 
         return load_clip_image_tower(
             fetch(self.checkpoint, self.revision),
-            fetch(self.image_processor, self.image_processor_revision),
+            fetch_preparation(self.image_processor, self.image_processor_revision),
             self._half(self.images_per_batch),
         )
 
