@@ -1,6 +1,6 @@
 """The two halves of CLIP (arXiv 2103.00020) on transformers' own classes, loaded apart."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +52,8 @@ def load_clip_image_tower(folder: Path, preparation: Path, half: Half) -> PixelI
     config = _config(folder, half.dimension)
     model = load_half(CLIPVisionModelWithProjection, config.vision_config, folder, half)
 
-    def embed(pixels: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n d"]:
-        return model(pixels.to(model.device, model.dtype)).image_embeds
+    def embed(prepared: Mapping[str, Tensor]) -> Float[Tensor, "n d"]:
+        return model(prepared["pixel_values"].to(model.device, model.dtype)).image_embeds
 
     # By PIL wherever torchvision is or is not: the two resize differently.
     prepare = load_preparation(CLIPImageProcessorPil, preparation)

@@ -12,30 +12,32 @@ from unicorn.encoder.halves import Half
 from unicorn.errors import UserError, in_a_line
 
 # The encoder that reads a checkpoint of each kind, as config.json names it.
-ENCODERS = {"clip": "clip", "siglip": "siglip2"}
+ENCODERS = {"clip": "clip", "siglip": "siglip2", "siglip2": "siglip2"}
 
 # One of them holds the words; without any, transformers makes a tokenizer that knows none, and says nothing.
 VOCABULARIES = ("tokenizer.json", "vocab.json", "spiece.model", "tokenizer.model")
 
 
-def read_config(folder: Path, kind: str) -> Any:
-    """The configuration of a checkpoint. Raises UserError, naming the folder, if it is none of that kind."""
+def read_config(folder: Path, *kinds: str) -> Any:
+    """The configuration of a checkpoint. Raises UserError, naming the folder, if it is of none of these kinds."""
     import transformers
 
     with _reading(folder, "config.json of such a model"):
         found = str(orjson.loads((folder / "config.json").read_bytes())["model_type"])
-    if found != kind:
-        key = "encoder.language_model" if kind == "llama" else "encoder.checkpoint"
-        fits = found in ENCODERS and kind in ENCODERS
+    if found not in kinds:
+        key = "encoder.language_model" if "llama" in kinds else "encoder.checkpoint"
+        fits = found in ENCODERS and kinds[0] in ENCODERS
         remedy = f"Set encoder={ENCODERS[found]}" if fits else f"Choose another {key}"
-        raise UserError(f"the checkpoint in {folder} is of kind {found!r}, where {kind!r} is needed. {remedy}.")
+        wanted = " or ".join(map(repr, kinds))
+        raise UserError(f"the checkpoint in {folder} is of kind {found!r}, where {wanted} is needed. {remedy}.")
     architectures = {
         "clip": transformers.CLIPConfig,
         "llama": transformers.LlamaConfig,
         "siglip": transformers.SiglipConfig,
+        "siglip2": transformers.Siglip2Config,
     }
     with _reading(folder, "config.json of such a model"):
-        return architectures[kind].from_pretrained(folder)
+        return architectures[found].from_pretrained(folder)
 
 
 def check_dimension(folder: Path, found: int, wanted: int) -> None:

@@ -1,4 +1,4 @@
-"""SigLIP 2 (arXiv 2502.14786) of fixed resolution, and SigLIP (arXiv 2303.15343), which has the same form."""
+"""SigLIP 2 (arXiv 2502.14786), fixed in resolution or in pictures' own shape (NaFlex), and SigLIP (2303.15343)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
