@@ -223,6 +223,11 @@ class FreeEncoder:
     context = CONTEXT
     cut = 0
 
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """Its dimension."""
+        return {"dimension": self.dimension}
+
     def text_tower(self) -> "FreeEncoder":
         """Itself."""
         return self

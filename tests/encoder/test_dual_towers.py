@@ -205,6 +205,7 @@ def test_the_space_tells_checkpoints_apart(settings: Settings, tmp_path: Path):
     hub = type(settings)()
     assert replace(hub, revision="f" * 40).space != hub.space
     assert hub.checkpoint in hub.space
+    assert replace(hub, tokens_per_batch=1).made_by == hub.made_by != replace(hub, dtype=Dtype.bfloat16).made_by
 
 
 def test_what_fits_not_is_named(clip: CLIPSettings, siglip: SigLIP2Settings, tmp_path: Path):

@@ -188,9 +188,13 @@ def test_the_space_names_both_checkpoints_and_their_revisions():
         replace(here, language_model_revision="f" * 40),
         replace(here, image_processor="openai/clip-vit-base-patch16"),
         replace(here, checkpoint="microsoft/LLM2CLIP-Openai-L-14-224"),
+        replace(here, context=16),
     ]
-    assert len({each.space for each in [here, *others]}) == 5
-    assert replace(here, tokens_per_batch=1, device="cpu").space == here.space
+    assert len({each.space for each in [here, *others]}) == 6
+    same = replace(here, tokens_per_batch=1, device="cpu")
+    assert (same.space, same.made_by) == (here.space, here.made_by)
+    made_by = [each.made_by for each in (here, replace(here, context=16), replace(here, dtype=Dtype.float32))]
+    assert all(made_by.count(each) == 1 for each in made_by)
 
 
 def test_the_space_of_folders_is_of_what_they_hold(settings: LLM2CLIPSettings, tmp_path: Path):

@@ -130,6 +130,16 @@ def test_another_space_is_refused(folder: Path) -> None:
         embed(folder, other)
 
 
+def test_a_run_goes_on_only_with_what_it_began_with(folder: Path) -> None:
+    with pytest.raises(UserError):
+        embed(folder, spoiled_by(lambda vector: vector.__imul__(2), "Thing 77 "))
+    other = HashTower()
+    other.made_by["context"] = 40
+    with pytest.raises(UserError, match=r"made otherwise \(context was None and is 40\)"):
+        embed(folder, other)
+    assert other.loaded == 0
+
+
 def test_captions_come_first(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="captions"):
         embed(tmp_path, HashTower())

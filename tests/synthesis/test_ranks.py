@@ -67,10 +67,14 @@ def test_what_was_handed_in_before_a_kill_is_not_encoded_again(tmp_path: Path, a
     assert hand_in_embeddings(folder, as_encoder(again), SETTINGS, second).written == 0  # all is finished
 
 
-def test_what_another_tower_handed_in_is_not_taken(tmp_path: Path, alone: dict[str, bytes]) -> None:
+@pytest.mark.parametrize("change", ["space", "dtype"])
+def test_what_another_tower_handed_in_is_not_taken(tmp_path: Path, alone: dict[str, bytes], change: str) -> None:
     folder = captioned(tmp_path / "shared")
     other = HashTower(lambda _, vectors: vectors[:, ::-1])
-    other.space = "other"
+    if change == "space":
+        other.space = "other"
+    else:
+        other.made_by["dtype"] = "bfloat16"
     hand_in_embeddings(folder, as_encoder(other), SETTINGS, Ranks(rank=1, world_size=2))
     tower = HashTower()
     hand_in_embeddings(folder, as_encoder(tower), SETTINGS, Ranks(rank=1, world_size=2))

@@ -7,6 +7,7 @@ is taken by the next; one that fits no more is never asked for, and deleted at t
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import orjson
 import xxhash
@@ -21,14 +22,15 @@ POLL_SECONDS = 0.5
 class HandIns:
     """The blocks that ranks other than the first have encoded, and the first has not yet taken."""
 
-    def __init__(self, dataset: Path, manifest: Manifest, space: str, dimension: int) -> None:
+    def __init__(self, dataset: Path, manifest: Manifest, space: str, made_by: dict[str, Any]) -> None:
         self._folder = dataset / "handed-in"
         self._manifest = manifest
-        self._made_by = [space, dimension]
+        self._made_by = {"space": space} | made_by
 
     def _path(self, block: int) -> Path:
-        source = [*self._made_by, self._manifest.upstream(Part.EMBEDDINGS, block)]
-        return self._folder / f"{block:05d}-{xxhash.xxh3_64_hexdigest(orjson.dumps(source))}.arrow"
+        source = [self._made_by, self._manifest.upstream(Part.EMBEDDINGS, block)]
+        digest = xxhash.xxh3_64_hexdigest(orjson.dumps(source, option=orjson.OPT_SORT_KEYS))
+        return self._folder / f"{block:05d}-{digest}.arrow"
 
     def there(self, block: int) -> bool:
         """Whether the block is handed in, whole."""

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from unicorn.encoder.checkpoint import Dtype, identity
 from unicorn.encoder.tower import ImageTower, TextTower
@@ -39,6 +39,11 @@ class HalvesSettings(ABC):
     def space(self) -> str:
         """Name of the shared space: the checkpoint."""
         return f"{self.encoder}:{identity(self.checkpoint, self.revision)}"
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """All that text vectors depend on beside the space."""
+        return {"dimension": self.dimension, "dtype": self.dtype.value}
 
     @abstractmethod
     def text_tower(self) -> TextTower:

@@ -1,7 +1,7 @@
 """LLM2CLIP (arXiv 2411.04997): a language model that reads both ways, an adapter, and CLIP's image tower."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unicorn.encoder.checkpoint import Dtype, fetch, fetch_preparation, identity
 from unicorn.encoder.halves import Half
@@ -36,13 +36,20 @@ class LLM2CLIPSettings:
 
     @property
     def space(self) -> str:
-        """Name of the shared space: both checkpoints with their revisions, and how pictures are prepared."""
+        """Name of the shared space: both checkpoints, how pictures are prepared, and how much of a text is read."""
         parts = (
             (self.checkpoint, self.revision),
             (self.language_model, self.language_model_revision),
             (self.image_processor, self.image_processor_revision),
         )
-        return "llm2clip:" + "+".join(identity(name, revision) for name, revision in parts)
+        return "llm2clip:" + "+".join(
+            [*(identity(name, revision) for name, revision in parts), f"{self.context} tokens"]
+        )
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """All that text vectors depend on beside the space."""
+        return {"dimension": self.dimension, "context": self.context, "dtype": self.dtype.value}
 
     def text_tower(self) -> "LLM2CLIPTextTower":
         """Load language model and adapter. Raises UserError, in a line, where either cannot be."""

@@ -43,8 +43,9 @@ def write_embeddings(
     """
     began = time.monotonic()
     captions = writer.finished_captions()
-    part = writer.embeddings(encoder.space, {"dimension": encoder.dimension})
-    handed_in = writer.handed_in(encoder.space, encoder.dimension)
+    made_by = encoder.made_by
+    part = writer.embeddings(encoder.space, made_by)
+    handed_in = writer.handed_in(encoder.space, made_by)
     unfinished = [block for block in captions.blocks if not part.finished(block)]
     share = _Share(encoder, settings)
     with progress("embeddings", captions.rows) as advance:
@@ -74,7 +75,7 @@ def hand_in_embeddings(
     began = time.monotonic()
     manifest = Manifest.load(dataset)
     captions = read_captions(dataset, manifest)
-    handed_in = HandIns(dataset, manifest, encoder.space, encoder.dimension)
+    handed_in = HandIns(dataset, manifest, encoder.space, encoder.made_by)
     finished = manifest.parts[Part.EMBEDDINGS].shards if Part.EMBEDDINGS in manifest.parts else {}
     unfinished = [block for block in captions.blocks if block not in finished and not handed_in.there(block)]
     share, written = _Share(encoder, settings), 0
