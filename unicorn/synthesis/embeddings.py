@@ -119,12 +119,12 @@ def encode(
     batch: int,
     advance: Callable[[int], None],
 ) -> Float32[np.ndarray, "n d"]:
-    """The captions' vectors, row by row. Captions of like length are encoded together, to save padding.
+    """The captions' vectors, row by row. Captions of like length are encoded together, to save padding, long ones first.
 
     Raises UserError, naming the caption, if a vector is of another length or norm, or holds a NaN.
     """
     vectors = np.empty((len(captions), dimension), dtype=np.float32)
-    order = sorted(range(len(captions)), key=lambda row: len(captions[row].text))
+    order = sorted(range(len(captions)), key=lambda row: -len(captions[row].text))
     for start in range(0, len(order), batch):
         rows = order[start : start + batch]
         encoded = tower.encode([captions[row].text for row in rows]).numpy()
