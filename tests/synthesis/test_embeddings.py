@@ -62,7 +62,9 @@ def test_row_i_is_the_vector_of_caption_i_in_half_precision(folder: Path) -> Non
     np.testing.assert_array_equal(dataset.vectors(np.arange(COUNT)), expected.astype(np.float16))
 
 
-def test_captions_of_like_length_are_encoded_together_long_ones_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_captions_of_like_length_are_encoded_together_long_ones_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(SETTINGS, "encode_batch", 10)
     tower = HashTower()
     embed(folder, tower)
