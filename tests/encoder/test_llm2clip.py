@@ -122,6 +122,20 @@ def test_a_vector_is_of_its_text_alone(settings: LLM2CLIPSettings):
     torch.testing.assert_close(tower.encode(TEXTS[::-1]).flip(0), alone, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(("dtype", "bound"), [(Dtype.float32, 1e-6), (Dtype.bfloat16, 1e-3)])
+def test_neighbours_round_a_vector_of_many_layers_within_the_bound(
+    settings: LLM2CLIPSettings, tmp_path: Path, dtype: Dtype, bound: float
+):
+    tiny.save_language_model(tmp_path, layers=16)
+    random = np.random.default_rng(0)
+    texts = [" ".join(random.choice(tiny.WORDS, size=random.integers(1, 18))) for _ in range(64)]
+    deep = replace(settings, language_model=str(tmp_path), dtype=dtype, tokens_per_batch=2048).text_tower()
+    alone = torch.cat([deep.encode([text]) for text in texts]).double()
+    together = deep.encode(texts).double()
+    apart = 1 - torch.nn.functional.cosine_similarity(alone, together)
+    assert apart.max() < bound
+
+
 @pytest.mark.parametrize("neighbours", [[], ["a cat . a cat . a"]], ids=["alone", "padded"])
 def test_the_first_token_sees_the_last(settings: LLM2CLIPSettings, neighbours: list[str]):
     tower = settings.text_tower()
