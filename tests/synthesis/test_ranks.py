@@ -108,8 +108,10 @@ def test_a_rank_that_fails_is_not_waited_for(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(UserError, match="norm nan of caption seed-70"):
         hand_in_embeddings(folder, as_encoder(HashTower(spoil)), SETTINGS, second)
     monkeypatch.setattr(hand_ins, "GRACE_SECONDS", 0.1)
-    line = r"^rank 1, whose block 3 is, has failed: the text tower made .* seed-70.*\. Start all processes again"
-    with pytest.raises(UserError, match=line):
+    with pytest.raises(
+        UserError,
+        match=r"^rank 1, whose block 3 is, has failed: .* seed-70.*\. Start all processes again",
+    ):
         finish(folder, HashTower(), Ranks(rank=0, world_size=2))
     hand_in_embeddings(folder, as_encoder(HashTower()), SETTINGS, second)
     tower = HashTower()
@@ -138,8 +140,13 @@ def test_a_rank_that_gives_no_sign_of_life_is_not_waited_for(
         (folder / "handed-in").mkdir()
         (folder / "handed-in" / "rank-1").touch()
     monkeypatch.setattr(hand_ins, "PATIENCE_SECONDS", 0.6)
-    line = r"^rank 1, whose block 1 is, has given no sign of life for 0 minutes\. Start all processes again"
-    with caplog.at_level("INFO"), pytest.raises(UserError, match=line):
+    with (
+        caplog.at_level("INFO"),
+        pytest.raises(
+            UserError,
+            match=r"^rank 1, whose block 1 is, has given no sign of life for 0 minutes\. Start all processes again",
+        ),
+    ):
         finish(folder, HashTower(), Ranks(rank=0, world_size=2))
     assert "waiting for block 1, which is rank 1's" in caplog.messages
 
