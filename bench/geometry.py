@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
 from time import perf_counter, process_time
 
 import numpy as np
@@ -15,7 +14,7 @@ from jaxtyping import Float32
 
 from bench.figures import circumstances
 from bench.page import machine_line
-from bench.process import anonymous_bytes, fresh
+from bench.process import fresh, most_anonymous_bytes
 from unicorn.evaluation.geometry import GeometrySettings
 from unicorn.evaluation.task import FileStudy
 from unicorn.files import replacing
@@ -90,27 +89,16 @@ def _unit(vectors: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
 def study(text: Path, image: Path, rows: int) -> Taken:
     """Run the task on two files, in this process."""
     whole = GeometrySettings(text=str(text), image=str(image))
-    finished, own = Event(), [anonymous_bytes()]
-
-    def look() -> None:
-        while not finished.wait(0.2):
-            own.append(anonymous_bytes())
-
-    looking = Thread(target=look)
-    looking.start()
     began = perf_counter()
-    try:
+    with most_anonymous_bytes() as own:
         busy = _busy_seconds(whole)
-    finally:
-        seconds = perf_counter() - began
-        finished.set()
-        looking.join()
+    seconds = perf_counter() - began
     return Taken(
         pairs=rows,
         busy_seconds=busy,
         over_all_rows=_busy_seconds(replace(whole, gallery=1, separated=2, clustered=1, drawn=2)),
         seconds=seconds,
-        own_bytes=max(own),
+        own_bytes=own[0],
         resident_bytes=_most_resident_bytes(),
     )
 

@@ -1,10 +1,12 @@
 """Fresh processes, what they hold, and how long things take."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from statistics import median
+from threading import Event, Thread
 from time import perf_counter
 from typing import ParamSpec, TypeVar
 
@@ -39,6 +41,25 @@ def anonymous_bytes(process: int | str = "self") -> int:
         if line.startswith("Anonymous:"):
             return int(line.split()[1]) * 1024
     raise RuntimeError(f"/proc/{process}/smaps_rollup names no anonymous memory")
+
+
+@contextmanager
+def most_anonymous_bytes() -> Generator[list[int]]:
+    """A list of one number: the most that `anonymous_bytes` says in the block, looked at five times a second."""
+    finished, most = Event(), [anonymous_bytes()]
+
+    def look() -> None:
+        while not finished.wait(0.2):
+            most[0] = max(most[0], anonymous_bytes())
+
+    looking = Thread(target=look)
+    looking.start()
+    try:
+        yield most
+    finally:
+        finished.set()
+        looking.join()
+        most[0] = max(most[0], anonymous_bytes())
 
 
 def children_bytes() -> int:

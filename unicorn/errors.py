@@ -13,7 +13,7 @@ class UserError(Exception):
         super().__init__(" ".join(message.split()))
 
 
-def in_a_line(error: Exception) -> str:
+def in_a_line(error: BaseException) -> str:
     """What a library says of a failure, in a line of 200 letters at most."""
     return shorten(str(error) or type(error).__name__, 200, placeholder=" ...").rstrip(".")
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import cosine_similarity, normalize
-from transformers import BertConfig, CLIPModel, SiglipModel
+from transformers import BertConfig, CLIPModel, Siglip2Model, SiglipModel
 
 from tests.encoder import tiny_towers as tiny
 from unicorn.encoder.checkpoint import Dtype
@@ -31,6 +31,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> CLIPSettings:
 @pytest.fixture(scope="module")
 def siglip(tmp_path_factory: pytest.TempPathFactory) -> SigLIP2Settings:
     return tiny.save_siglip(tmp_path_factory.mktemp("siglip"))
+
+
+@pytest.fixture(scope="module")
+def naflex(tmp_path_factory: pytest.TempPathFactory) -> SigLIP2Settings:
+    return tiny.save_naflex(tmp_path_factory.mktemp("naflex"))
 
 
 @pytest.fixture(params=["clip", "siglip"])
@@ -88,6 +93,43 @@ def test_pictures_of_siglip_are_those_of_the_joint_model(siglip: SigLIP2Settings
     assert tower.encode([]).shape == (0, tiny.WIDTH)
 
 
+def test_texts_of_naflex_are_as_those_of_siglip(naflex: SigLIP2Settings):
+    texts = ["dog", "A red CAT", "the mat"]
+    model = Siglip2Model.from_pretrained(naflex.checkpoint).eval()
+    for text, vector in zip(texts, naflex.text_tower().encode(texts), strict=True):
+        row = [*(tiny.LETTERS[letter] for letter in text.lower().replace(" ", "▁")), tiny.LETTERS["<eos>"]]
+        ids = torch.tensor([row + [tiny.LETTERS["<pad>"]] * (tiny.CONTEXT - len(row))])
+        with torch.inference_mode():
+            expected = normalize(model.get_text_features(ids).pooler_output)[0]
+        torch.testing.assert_close(vector, expected, atol=1e-5, rtol=0)
+
+
+def test_pictures_of_naflex_keep_their_shape(naflex: SigLIP2Settings):
+    """A patch is 8 pixels square and four are the most: these are of 2 x 2, 1 x 4, 4 x 1 and 1 x 3 patches."""
+    values = [
+        np.random.default_rng(0).integers(0, 256, (height * 8, width * 8, 3), np.uint8)
+        for height, width in ((2, 2), (1, 4), (4, 1), (1, 3))
+    ]
+    vectors = replace(naflex, images_per_batch=2).image_tower().encode([Image.fromarray(each) for each in values])
+    model = Siglip2Model.from_pretrained(naflex.checkpoint).eval()
+    for picture, vector in zip(values[:3], vectors, strict=False):
+        rows, columns = picture.shape[0] // 8, picture.shape[1] // 8
+        patches = [
+            picture[row * 8 : row * 8 + 8, column * 8 : column * 8 + 8].reshape(-1)
+            for row in range(rows)
+            for column in range(columns)
+        ]
+        with torch.inference_mode():
+            expected = model.get_image_features(
+                torch.from_numpy(np.array(patches) / 127.5 - 1)[None].float(),
+                pixel_attention_mask=torch.ones(1, 4, dtype=torch.int32),
+                spatial_shapes=torch.tensor([[rows, columns]]),
+            ).pooler_output
+        torch.testing.assert_close(vector, normalize(expected)[0], atol=1e-5, rtol=0)
+    alone = naflex.image_tower().encode([Image.fromarray(values[3])])  # padded by a patch, which nothing sees
+    torch.testing.assert_close(vectors[3:], alone, atol=1e-5, rtol=0)
+
+
 def test_a_vector_is_of_its_text_alone(settings: Settings):
     tower = settings.text_tower()
     alone = torch.cat([tower.encode([text]) for text in TEXTS])
@@ -125,7 +167,9 @@ def test_a_half_is_loaded_without_the_other(settings: Settings, tmp_path: Path, 
     without = replace(settings, checkpoint=str(folder))
     getattr(without, tower)()
     other: Callable[[], object] = without.image_tower if tower == "text_tower" else without.text_tower
-    with pytest.raises(UserError, match=r"weights in .* are no whole \w+: \S+ is not among them\. Fetch them again"):
+    with pytest.raises(
+        UserError, match=r"weights in .* are no whole \w+: \S+ is not among them, or of another size\. Fetch them"
+    ):
         other()
 
 
@@ -161,6 +205,7 @@ def test_the_space_tells_checkpoints_apart(settings: Settings, tmp_path: Path):
     hub = type(settings)()
     assert replace(hub, revision="f" * 40).space != hub.space
     assert hub.checkpoint in hub.space
+    assert replace(hub, tokens_per_batch=1).made_by == hub.made_by != replace(hub, dtype=Dtype.bfloat16).made_by
 
 
 def test_what_fits_not_is_named(clip: CLIPSettings, siglip: SigLIP2Settings, tmp_path: Path):
@@ -168,7 +213,9 @@ def test_what_fits_not_is_named(clip: CLIPSettings, siglip: SigLIP2Settings, tmp
         UserError, match=r"^the checkpoint in .* is of kind 'siglip', where 'clip' is needed\. Set encoder=siglip2\.$"
     ):
         replace(clip, checkpoint=siglip.checkpoint).text_tower()
-    with pytest.raises(UserError, match=r"is of kind 'clip', where 'siglip' is needed\. Set encoder=clip\.$"):
+    with pytest.raises(
+        UserError, match=r"is of kind 'clip', where 'siglip' or 'siglip2' is needed\. Set encoder=clip\.$"
+    ):
         replace(siglip, checkpoint=clip.checkpoint).image_tower()
     BertConfig().save_pretrained(tmp_path / "bert")
     with pytest.raises(UserError, match=r"is of kind 'bert', where 'clip' is needed\. Choose another encoder\.checkp"):
@@ -185,8 +232,8 @@ def test_what_fits_not_is_named(clip: CLIPSettings, siglip: SigLIP2Settings, tmp
 @pytest.mark.parametrize(
     ("gone", "what"),
     [
-        ("config.json", "config.json of towers"),
-        ("model.safetensors", "weights"),
+        ("config.json", "config.json of such a model"),
+        ("model.safetensors", r"weights of a \w+"),
         ("tokenizer*", "tokenizer"),
         ("*processor*", "image processor"),
     ],
@@ -199,6 +246,32 @@ def test_what_a_folder_lacks_is_named(settings: Settings, tmp_path: Path, gone: 
     tower = lacking.image_tower if what == "image processor" else lacking.text_tower
     with pytest.raises(UserError, match=rf"^the checkpoint in .* has no {what} that can be read: .* Name another"):
         tower()
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "what"),
+    [
+        (
+            "config.json",
+            lambda data: data.replace(b'"hidden_size": 32', b'"hidden_size": "wide"'),
+            "config.json of such",
+        ),
+        ("model.safetensors", lambda data: data[: len(data) // 2], r"weights of a \w+"),
+        ("tokenizer.json", lambda data: b"{}", "tokenizer"),
+        ("preprocessor_config.json", lambda data: b"[]", "image processor"),
+    ],
+)
+def test_what_is_damaged_is_named(
+    settings: Settings, tmp_path: Path, name: str, damage: Callable[[bytes], bytes], what: str
+):
+    folder = _copy(settings, tmp_path)
+    (folder / name).write_bytes(damage((folder / name).read_bytes()))
+    damaged = replace(settings, checkpoint=str(folder))
+    for tower in [damaged.image_tower] * (what != "tokenizer") + [damaged.text_tower] * (what != "image processor"):
+        with pytest.raises(
+            UserError, match=rf"^the checkpoint in .* has no {what}.* that can be read: .* Name another"
+        ):
+            tower()
 
 
 def test_torn_weights_have_no_name(settings: Settings, tmp_path: Path):

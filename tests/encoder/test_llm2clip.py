@@ -9,7 +9,15 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.numpy import load_file, save_file
-from transformers import CLIPVisionModelWithProjection
+from transformers import (
+    BertConfig,
+    CLIPVisionModelWithProjection,
+    GPT2Config,
+    MistralConfig,
+    PreTrainedConfig,
+    Qwen2Config,
+    T5Config,
+)
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from tests.encoder import tiny_llm2clip as tiny
@@ -114,6 +122,20 @@ def test_a_vector_is_of_its_text_alone(settings: LLM2CLIPSettings):
     torch.testing.assert_close(tower.encode(TEXTS[::-1]).flip(0), alone, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(("dtype", "bound"), [(Dtype.float32, 1e-6), (Dtype.bfloat16, 1e-3)])
+def test_neighbours_round_a_vector_of_many_layers_within_the_bound(
+    settings: LLM2CLIPSettings, tmp_path: Path, dtype: Dtype, bound: float
+):
+    tiny.save_language_model(tmp_path, layers=16)
+    random = np.random.default_rng(0)
+    texts = [" ".join(random.choice(tiny.WORDS, size=random.integers(1, 18))) for _ in range(64)]
+    deep = replace(settings, language_model=str(tmp_path), dtype=dtype, tokens_per_batch=2048).text_tower()
+    alone = torch.cat([deep.encode([text]) for text in texts]).double()
+    together = deep.encode(texts).double()
+    apart = 1 - torch.nn.functional.cosine_similarity(alone, together)
+    assert apart.max() < bound
+
+
 @pytest.mark.parametrize("neighbours", [[], ["a cat . a cat . a"]], ids=["alone", "padded"])
 def test_the_first_token_sees_the_last(settings: LLM2CLIPSettings, neighbours: list[str]):
     tower = settings.text_tower()
@@ -174,15 +196,19 @@ def test_the_towers_are_loaded_apart(settings: LLM2CLIPSettings, tmp_path: Path)
 
 
 def test_the_space_names_both_checkpoints_and_their_revisions():
-    here = LLM2CLIPSettings()
+    here = LLM2CLIPSettings(language_model_revision="a" * 40)
     others = [
         replace(here, revision="f" * 40),
         replace(here, language_model_revision="f" * 40),
         replace(here, image_processor="openai/clip-vit-base-patch16"),
         replace(here, checkpoint="microsoft/LLM2CLIP-Openai-L-14-224"),
+        replace(here, context=16),
     ]
-    assert len({each.space for each in [here, *others]}) == 5
-    assert replace(here, tokens_per_batch=1, device="cpu").space == here.space
+    assert len({each.space for each in [here, *others]}) == 6
+    same = replace(here, tokens_per_batch=1, device="cpu")
+    assert (same.space, same.made_by) == (here.space, here.made_by)
+    made_by = [each.made_by for each in (here, replace(here, context=16), replace(here, dtype=Dtype.float32))]
+    assert all(made_by.count(each) == 1 for each in made_by)
 
 
 def test_the_space_of_folders_is_of_what_they_hold(settings: LLM2CLIPSettings, tmp_path: Path):
@@ -213,16 +239,102 @@ def test_what_is_no_llm2clip_is_named(settings: LLM2CLIPSettings, tmp_path: Path
         replace(settings, checkpoint=settings.language_model).text_tower()
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        BertConfig(hidden_size=tiny.WIDTH),
+        GPT2Config(n_embd=tiny.WIDTH),
+        T5Config(d_model=tiny.WIDTH),
+        Qwen2Config(hidden_size=tiny.WIDTH),
+        MistralConfig(hidden_size=tiny.WIDTH),
+    ],
+    ids=lambda config: config.model_type,
+)
+def test_another_language_model_is_named(settings: LLM2CLIPSettings, tmp_path: Path, config: PreTrainedConfig):
+    config.save_pretrained(tmp_path)
+    line = rf"of kind '{config.model_type}', where 'llama' is needed\. Choose another encoder\.language_model\.$"
+    with pytest.raises(UserError, match=line):
+        replace(settings, language_model=str(tmp_path)).text_tower()
+
+
+def test_weights_of_another_size_and_truncated_ones_are_named(settings: LLM2CLIPSettings, tmp_path: Path):
+    llama = tmp_path / "llama"
+    shutil.copytree(settings.language_model, llama)
+    broken = replace(settings, language_model=str(llama))
+    weights = load_file(llama / "model.safetensors")
+    save_file(weights | {"norm.weight": np.ones(7, np.float32)}, llama / "model.safetensors", {"format": "pt"})
+    with pytest.raises(
+        UserError, match=r"llama are no whole LlamaModel: norm\.weight is not among them, or of another size"
+    ):
+        broken.text_tower()
+    tiny.save_language_model(llama)
+    whole = (llama / "model.safetensors").read_bytes()
+    (llama / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"llama has no weights of a LlamaModel that can be read: .* Name another"):
+        broken.text_tower()
+
+
+@pytest.mark.parametrize("name", ["x.fn.0.weight", "0.fn.0.weight"])
+def test_an_adapter_of_another_form_is_named(settings: LLM2CLIPSettings, tmp_path: Path, name: str):
+    save_file({f"text_adapter.adaptor.{name}": np.ones(3, np.float32)}, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match=r"weights under text_adapter\.adaptor\.\* are no adapter of LLM2CLIP"):
+        replace(settings, checkpoint=str(tmp_path)).text_tower()
+
+
+def test_pickled_weights_are_read_where_there_are_no_others(settings: LLM2CLIPSettings, tmp_path: Path):
+    shutil.copytree(settings.language_model, tmp_path / "llama")
+    shutil.copytree(settings.checkpoint, tmp_path / "clip")
+    pickled = replace(settings, checkpoint=str(tmp_path / "clip"), language_model=str(tmp_path / "llama"))
+    spaces = {settings.space}
+    for name in ("llama", "clip"):
+        weights = {
+            name: torch.tensor(weight) for name, weight in load_file(tmp_path / name / "model.safetensors").items()
+        }
+        (tmp_path / name / "model.safetensors").unlink()
+        torch.save(weights, tmp_path / name / "pytorch_model.bin")
+        spaces.add(pickled.space)
+    picture = [Image.new("RGB", (tiny.SIDE, tiny.SIDE), "orange")]
+    torch.testing.assert_close(pickled.text_tower().encode(TEXTS), settings.text_tower().encode(TEXTS))
+    torch.testing.assert_close(pickled.image_tower().encode(picture), settings.image_tower().encode(picture))
+    weights["visual_projection.weight"][-1, -1] += 1e-3
+    torch.save(weights, tmp_path / "clip" / "pytorch_model.bin")
+    spaces.add(pickled.space)
+    assert len(spaces) == 4
+
+
+def test_code_in_a_pickle_is_not_run(settings: LLM2CLIPSettings, tmp_path: Path):
+    class Code:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (tmp_path / "run",)
+
+    for name, line in (
+        ("llama", r"llama has no weights of a LlamaModel that can be read: .* Name another"),
+        ("clip", r"pytorch_model\.bin is torn, or no file of weights: .* Fetch it again"),
+    ):
+        shutil.copytree(settings.language_model if name == "llama" else settings.checkpoint, tmp_path / name)
+        (tmp_path / name / "model.safetensors").unlink()
+        torch.save({"norm.weight": Code()}, tmp_path / name / "pytorch_model.bin")
+        key = "language_model" if name == "llama" else "checkpoint"
+        with pytest.raises(UserError, match=line):
+            replace(settings, **{key: str(tmp_path / name)}).text_tower()
+    assert not (tmp_path / "run").exists()
+
+
 def test_damaged_weights_are_named(settings: LLM2CLIPSettings, tmp_path: Path):
     llama, clip = tmp_path / "llama", tmp_path / "clip"
     shutil.copytree(settings.language_model, llama)
     shutil.copytree(settings.checkpoint, clip)
     broken = replace(settings, checkpoint=str(clip), language_model=str(llama))
     save_file({"norm.weight": np.ones(tiny.WIDTH, np.float32)}, llama / "model.safetensors")
-    with pytest.raises(UserError, match=r"the Llama in .* is not whole: it lacks embed_tokens\.weight"):
+    with pytest.raises(
+        UserError, match=r"weights in .*llama are no whole LlamaModel: embed_tokens\.weight is not among"
+    ):
         broken.text_tower()
     (llama / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"LLM2CLIP finds no Llama in .*llama: .* Check encoder\.language_model"):
+    with pytest.raises(
+        UserError,
+        match=r"the checkpoint in .*llama has no config.json of such a model that can be read: .* Name another",
+    ):
         broken.text_tower()
     weights = load_file(clip / "model.safetensors")
     save_file(weights | {"text_adapter.adaptor.2.ln.bias": np.ones(3, np.float32)}, clip / "model.safetensors")
@@ -237,7 +349,7 @@ def test_damaged_weights_are_named(settings: LLM2CLIPSettings, tmp_path: Path):
         broken.image_tower()
     (clip / "config.json").write_text("{")
     with pytest.raises(
-        UserError, match=r"checkpoint in .*clip has no config.json of towers that can be read: .* Name another"
+        UserError, match=r"checkpoint in .*clip has no config.json of such a model that can be read: .* Name another"
     ):
         broken.image_tower()
     (clip / "model.safetensors").write_bytes(b"torn")

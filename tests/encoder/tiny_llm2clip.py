@@ -42,13 +42,13 @@ def tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=words, additional_special_tokens=list(SPECIAL))
 
 
-def save_language_model(folder: Path) -> None:
+def save_language_model(folder: Path, layers: int = 2) -> None:
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=64,
         hidden_size=WIDTH,
         intermediate_size=64,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=HEADS,
         num_key_value_heads=2,
         max_position_embeddings=64,

@@ -4,9 +4,19 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast, SiglipConfig, SiglipModel
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    PreTrainedTokenizerFast,
+    Siglip2Config,
+    Siglip2Model,
+    Siglip2Tokenizer,
+    SiglipConfig,
+    SiglipModel,
+)
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 
 from unicorn.encoder.clip import CLIPSettings
 from unicorn.encoder.siglip2 import SigLIP2Settings
@@ -15,6 +25,8 @@ WORDS = ("a", "red", "green", "small", "cat", "dog", "sits", "on", "the", "mat",
 WIDTH, DIMENSION, SIDE, CONTEXT = 32, 24, 16, 12
 BEGIN, END, PADDING, UNKNOWN = "<begin>", "<end>", "<pad>", "<unk>"
 VOCABULARY = {word: number for number, word in enumerate((PADDING, UNKNOWN, *WORDS, BEGIN, END))}
+SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>")
+LETTERS = {token: number for number, token in enumerate((*SPECIAL, "▁", *"abcdefghijklmnopqrstuvwxyz"))}
 HALF = {
     "hidden_size": WIDTH,
     "intermediate_size": 48,
@@ -72,4 +84,19 @@ def save_siglip(folder: Path) -> SigLIP2Settings:
     model.save_pretrained(folder)
     tokenizer(f"$A {END}", padding_side="left").save_pretrained(folder)
     SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE}).save_pretrained(folder)
+    return SigLIP2Settings(checkpoint=str(folder), dimension=WIDTH, device="cpu", tokens_per_batch=64)
+
+
+def save_naflex(folder: Path) -> SigLIP2Settings:
+    """Pictures in their own shape, of four patches at most; a letter is a token."""
+    torch.manual_seed(0)
+    text = HALF | {"vocab_size": len(LETTERS), "max_position_embeddings": CONTEXT, "projection_size": WIDTH}
+    vision = HALF | {"patch_size": 8, "num_patches": 4}
+    model = Siglip2Model(Siglip2Config(text_config=text, vision_config=vision))
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=0.3)
+    model.save_pretrained(folder)
+    Siglip2Tokenizer(vocab=LETTERS, merges=[]).save_pretrained(folder)
+    Siglip2ImageProcessorPil(patch_size=8, max_num_patches=4).save_pretrained(folder)
     return SigLIP2Settings(checkpoint=str(folder), dimension=WIDTH, device="cpu", tokens_per_batch=64)

@@ -56,6 +56,15 @@ def test_grey_of_16_bits_is_scaled_not_clipped() -> None:
         assert pixels[0, :, 0].tolist() == [0, 0, 1, 128, 255]
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_grey_of_12_bits_in_16_keeps_its_light(kind: str) -> None:
+    values = np.array([[0, 15, 16, 2048, 4000, 4095]], dtype=np.uint16)
+    pixels = np.asarray(decode(encoded(Image.fromarray(values), kind), SETTINGS))
+    assert pixels[0, :, 0].tolist() == [0, 0, 1, 128, 250, 255]
+    brighter = np.asarray(decode(encoded(Image.fromarray(values + np.uint16(1)), kind), SETTINGS))
+    assert brighter[0, -1, 0] == 16  # 4096 is not of 12 bits
+
+
 def test_grey_of_32_bits_is_refused() -> None:
     for kind in (np.int32, np.float32):
         with pytest.raises(UnreadableError, match="whose range is not known"):

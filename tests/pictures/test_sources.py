@@ -1,6 +1,7 @@
 """A folder, Parquet files and a Hub dataset give the same pictures, and say which they could not."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,13 +149,17 @@ def test_an_id_is_given_once(tmp_path: Path) -> None:
 
 
 def test_files_are_found_whatever_their_folder_and_name(tmp_path: Path) -> None:
-    names = ["b/c/2.JPG", "a::b [1]*.png", "top.png", "b/photo.heic"]
+    names = ["b/c/2.JPG", "a::b [1]*.png", "top.png", "b/photo.heic", "web.jfif", "old.jpe", os.fsdecode(b"\xff.png")]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(GOOD if name != "b/photo.heic" else b"....ftypheic")
     source = FolderSettings(path=str(tmp_path)).build()
     found = [(each.id, each.domain) for each in source.pictures()]
-    assert found == [("a::b [1]*.png", "open"), ("b/c/2.JPG", "b"), ("top.png", "open")]
+    assert found == [
+        ("a::b [1]*.png", "open"),
+        ("b/c/2.JPG", "b"),
+        *((name, "open") for name in ("old.jpe", "top.png", "web.jfif", "\\xff.png")),
+    ]
     assert [each.id for each in source.rejections] == ["b/photo.heic"]
 
 
@@ -257,13 +262,14 @@ def test_the_command_reads_files_as_the_scenes_they_are(tmp_path: Path, small_da
         path = folder / each.domain / f"{number:03d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded(each.image))
-    (folder / "broken.png").write_bytes(b"nothing")
+    broken = folder / os.fsdecode(b"broken\xff.png")  # no text
+    broken.write_bytes(b"nothing")
     common = ("run=null", "encoder=scenes", "task=statistics")
     out = tmp_path / "out"
     finished = run_script(evaluate, *common, "pictures=folder", f"pictures.path={folder}", f"out={out}")
     assert finished.code == 0, finished.err
     rejected = out / "rejected_pictures.jsonl"
-    line = {"id": "broken.png", "reason": "not a picture in a format that is read"}
+    line = {"id": r"broken\xff.png", "reason": "not a picture in a format that is read"}
     assert [json.loads(each) for each in rejected.read_text().splitlines()] == [line]
     assert "1 rejected pictures" in finished.out
     assert "not a picture in a format that is read" in (out / "report.html").read_text()
@@ -274,7 +280,7 @@ def test_the_command_reads_files_as_the_scenes_they_are(tmp_path: Path, small_da
     assert found.keys() == expected.keys()
     np.testing.assert_allclose([found[key] for key in expected], [*expected.values()], atol=1e-6)
 
-    (folder / "broken.png").unlink()
+    broken.unlink()
     again = run_script(evaluate, *common, "pictures=folder", f"pictures.path={folder}", f"out={out}")
     assert again.code == 0, again.err
     assert not rejected.exists()

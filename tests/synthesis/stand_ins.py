@@ -100,6 +100,7 @@ class HashTower:
         self.batches: list[list[str]] = []
         self.loaded = 0
         self.cut = 0
+        self.made_by = {"dimension": self.dimension}
 
     def text_tower(self) -> "HashTower":
         self.loaded += 1

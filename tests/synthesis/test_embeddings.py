@@ -62,14 +62,16 @@ def test_row_i_is_the_vector_of_caption_i_in_half_precision(folder: Path) -> Non
     np.testing.assert_array_equal(dataset.vectors(np.arange(COUNT)), expected.astype(np.float16))
 
 
-def test_captions_of_like_length_are_encoded_together(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_captions_of_like_length_are_encoded_together_long_ones_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(SETTINGS, "encode_batch", 10)
     tower = HashTower()
     embed(folder, tower)
     assert [len(batch) for batch in tower.batches] == [10] * 15
     for block in (tower.batches[:6], tower.batches[6:12], tower.batches[12:]):
         lengths = [len(text) for batch in block for text in batch]
-        assert lengths == sorted(lengths)
+        assert lengths == sorted(lengths, reverse=True)
 
 
 def test_statistics_are_of_the_training_rows_as_stored(folder: Path) -> None:
@@ -128,6 +130,16 @@ def test_another_space_is_refused(folder: Path) -> None:
     other.space = "other"
     with pytest.raises(UserError, match="other"):
         embed(folder, other)
+
+
+def test_a_run_goes_on_only_with_what_it_began_with(folder: Path) -> None:
+    with pytest.raises(UserError):
+        embed(folder, spoiled_by(lambda vector: vector.__imul__(2), "Thing 77 "))
+    other = HashTower()
+    other.made_by["context"] = 40
+    with pytest.raises(UserError, match=r"made otherwise \(context was None and is 40\)"):
+        embed(folder, other)
+    assert other.loaded == 0
 
 
 def test_captions_come_first(tmp_path: Path) -> None:

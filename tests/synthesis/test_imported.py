@@ -1,6 +1,7 @@
 """Vectors that somebody has already become the embeddings of a dataset."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ from safetensors.numpy import save_file
 
 from tests.synthesis.stand_ins import SETTINGS, ListedSeeds, ScriptedGenerator, good_answer
 from unicorn.dataset import DatasetWriter, UnicornDataset
+from unicorn.dataset.vectors import read_ids
 from unicorn.errors import UserError
 from unicorn.synthesis.captions import write_captions
 from unicorn.synthesis.imported import import_embeddings
@@ -65,6 +67,17 @@ def test_rows_of_parquet_are_found_by_id(folder: Path, vectors: np.ndarray) -> N
     np.testing.assert_allclose(dataset.vectors(np.arange(COUNT)), expected, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    "kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()), pa.int64()], ids=str
+)
+def test_ids_are_texts_of_any_type_or_whole_numbers(tmp_path: Path, kind: pa.DataType) -> None:
+    names: list[Any] = [3, 1, 2] if pa.types.is_integer(kind) else ["b", "a", "c"]
+    path = tmp_path / "v.parquet"
+    ids = pa.array(names).dictionary_encode() if pa.types.is_dictionary(kind) else pa.array(names, kind)
+    pq.write_table(pa.table({"id": ids, "embedding": [[0.6, 0.8]] * 3}), path)
+    assert read_ids(path) == [str(name) for name in names]
+
+
 def test_other_norms_are_scaled_and_told(folder: Path, vectors: np.ndarray, caplog: pytest.LogCaptureFixture) -> None:
     lengths = np.where(np.arange(COUNT) < 20, 7, 1)[:, None]
     np.save(folder.parent / "v.npy", vectors * lengths)
@@ -118,11 +131,12 @@ def test_ids_that_say_nothing_are_named(folder: Path, vectors: np.ndarray) -> No
             UserError, match=rf"row {row}: the id {name!r} is null, or that of an earlier row, too\. Mend"
         ):
             load(folder, path)
-    pq.write_table(pa.table({"embedding": list(vectors)}), folder.parent / "v.parquet")
-    with pytest.raises(
-        UserError, match=r"has no column 'id' of texts: it says whose vector each row is\. Write it again"
-    ):
-        load(folder, folder.parent / "v.parquet")
+    for columns in ({}, {"id": np.arange(COUNT) / 2}):
+        pq.write_table(pa.table(columns | {"embedding": list(vectors)}), folder.parent / "v.parquet")
+        with pytest.raises(
+            UserError, match=r"has no column 'id' of texts: it says whose vector each row is\. Write it again"
+        ):
+            load(folder, folder.parent / "v.parquet")
 
 
 def test_a_file_without_a_name_of_its_encoder_is_refused() -> None:

@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Thread, Timer
 
+import numpy as np
 import pytest
 
 from tests.synthesis.stand_ins import (
@@ -17,7 +20,7 @@ from tests.synthesis.stand_ins import (
     files_of,
     good_answer,
 )
-from unicorn.dataset import DatasetWriter
+from unicorn.dataset import DatasetWriter, hand_ins
 from unicorn.errors import UserError
 from unicorn.llm import Request, Result
 from unicorn.synthesis.captions import write_captions
@@ -67,10 +70,14 @@ def test_what_was_handed_in_before_a_kill_is_not_encoded_again(tmp_path: Path, a
     assert hand_in_embeddings(folder, as_encoder(again), SETTINGS, second).written == 0  # all is finished
 
 
-def test_what_another_tower_handed_in_is_not_taken(tmp_path: Path, alone: dict[str, bytes]) -> None:
+@pytest.mark.parametrize("change", ["space", "dtype"])
+def test_what_another_tower_handed_in_is_not_taken(tmp_path: Path, alone: dict[str, bytes], change: str) -> None:
     folder = captioned(tmp_path / "shared")
     other = HashTower(lambda _, vectors: vectors[:, ::-1])
-    other.space = "other"
+    if change == "space":
+        other.space = "other"
+    else:
+        other.made_by["dtype"] = "bfloat16"
     hand_in_embeddings(folder, as_encoder(other), SETTINGS, Ranks(rank=1, world_size=2))
     tower = HashTower()
     hand_in_embeddings(folder, as_encoder(tower), SETTINGS, Ranks(rank=1, world_size=2))
@@ -89,6 +96,73 @@ def test_what_was_handed_in_of_other_captions_is_not_taken(tmp_path: Path, alone
     tower = HashTower()
     assert hand_in_embeddings(after, as_encoder(tower), SETTINGS, Ranks(rank=1, world_size=2)).written > 0
     assert finish(after, HashTower(), Ranks(rank=0, world_size=2)) == alone
+
+
+def test_a_rank_that_fails_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = captioned(tmp_path)
+    second = Ranks(rank=1, world_size=2)
+
+    def spoil(texts: Sequence[str], vectors: np.ndarray) -> np.ndarray:
+        return np.where([["thing 70 " in text] for text in texts], np.nan, vectors)
+
+    with pytest.raises(UserError, match="norm nan of caption seed-70"):
+        hand_in_embeddings(folder, as_encoder(HashTower(spoil)), SETTINGS, second)
+    monkeypatch.setattr(hand_ins, "GRACE_SECONDS", 0.1)
+    with pytest.raises(
+        UserError,
+        match=r"^rank 1, whose block 3 is, has failed: .* seed-70.*\. Start all processes again",
+    ):
+        finish(folder, HashTower(), Ranks(rank=0, world_size=2))
+    hand_in_embeddings(folder, as_encoder(HashTower()), SETTINGS, second)
+    tower = HashTower()
+    finish(folder, tower, Ranks(rank=0, world_size=2))
+    assert tower.loaded == 0  # its own blocks were kept
+
+
+def test_a_rank_that_is_started_again_takes_its_failure_back(tmp_path: Path, alone: dict[str, bytes]) -> None:
+    folder = captioned(tmp_path / "shared")
+    (folder / "handed-in").mkdir()
+    (folder / "handed-in" / "rank-1").write_text("killed")
+    second = Thread(
+        target=hand_in_embeddings,
+        args=(folder, as_encoder(HashTower()), SETTINGS, Ranks(rank=1, world_size=2)),
+    )
+    Timer(1, second.start).start()
+    assert finish(folder, HashTower(), Ranks(rank=0, world_size=2)) == alone
+
+
+@pytest.mark.parametrize("lived", [True, False])
+def test_a_rank_that_gives_no_sign_of_life_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, lived: bool
+) -> None:
+    folder = captioned(tmp_path)
+    if lived:
+        (folder / "handed-in").mkdir()
+        (folder / "handed-in" / "rank-1").touch()
+    monkeypatch.setattr(hand_ins, "PATIENCE_SECONDS", 0.6)
+    with (
+        caplog.at_level("INFO"),
+        pytest.raises(
+            UserError,
+            match=r"^rank 1, whose block 1 is, has given no sign of life for 0 minutes\. Start all processes again",
+        ),
+    ):
+        finish(folder, HashTower(), Ranks(rank=0, world_size=2))
+    assert "waiting for block 1, which is rank 1's" in caplog.messages
+
+
+def test_every_batch_is_a_sign_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = captioned(tmp_path)
+    monkeypatch.setattr(SETTINGS, "encode_batch", 10)
+    times: list[int] = []
+
+    def look(_: Sequence[str], vectors: np.ndarray) -> np.ndarray:
+        times.append((folder / "handed-in" / "rank-1").stat().st_mtime_ns)
+        time.sleep(0.02)
+        return vectors
+
+    hand_in_embeddings(folder, as_encoder(HashTower(look)), SETTINGS, Ranks(rank=1, world_size=2))
+    assert len(set(times)) == len(times) == 7
 
 
 def test_only_encoding_is_shared() -> None:

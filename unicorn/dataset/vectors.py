@@ -40,14 +40,16 @@ def read_vectors(path: Path) -> Float[np.ndarray, "n d"]:
 def read_ids(path: Path) -> list[str] | None:
     """The column `id` of a .parquet of vectors, row by row; None for files of another form, which have none.
 
-    Raises UserError, naming the file and the row, if the column is missing, is no text, or names an id twice.
+    Texts of any of Arrow's types, or whole numbers, as texts. Raises UserError, naming the file and the row, if the
+    column is missing, holds anything else, or names an id twice.
     """
     if path.suffix != ".parquet":
         return None
     with pq.ParquetFile(path) as file:
-        if ID not in file.schema_arrow.names or not pa.types.is_string(file.schema_arrow.field(ID).type):
+        if ID not in file.schema_arrow.names or not _names(file.schema_arrow.field(ID).type):
             raise UserError(f"{path} has no column {ID!r} of texts: it says whose vector each row is. Write it again.")
-        ids: list[str | None] = file.read(columns=[ID])[ID].to_pylist()
+        column = file.read(columns=[ID])[ID].to_pylist()
+    ids = [None if name is None else str(name) for name in column]
     seen: set[str] = set()
     for row, name in enumerate(ids):
         if name is None or name in seen:
@@ -56,6 +58,16 @@ def read_ids(path: Path) -> list[str] | None:
             )
         seen.add(name)
     return [name for name in ids if name is not None]
+
+
+def _names(kind: pa.DataType) -> bool:
+    """Whether a column of that type can name rows."""
+    if pa.types.is_dictionary(kind):
+        return _names(kind.value_type)
+    return any(
+        is_kind(kind)
+        for is_kind in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer)
+    )
 
 
 def _read_npy(path: Path) -> np.ndarray:

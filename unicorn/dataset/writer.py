@@ -155,9 +155,9 @@ class DatasetWriter:
         """The vectors of one embedding space, raw; as `captions`."""
         return EmbeddingWriter(self.folder, self._manifest, space, made_by)
 
-    def handed_in(self, space: str, dimension: int) -> HandIns:
+    def handed_in(self, space: str, made_by: dict[str, Any]) -> HandIns:
         """The blocks of vectors that other processes encode for this one."""
-        return HandIns(self.folder, self._manifest, space, dimension)
+        return HandIns(self.folder, self._manifest, space, made_by)
 
 
 def read_captions(folder: Path, manifest: Manifest) -> CaptionWriter:

@@ -1,6 +1,6 @@
 """What image towers of transformers have in common: pictures prepared by PIL, in batches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class PixelImageTower:
-    """Pictures -> unit vectors: a processor makes pixels of them, and `embed` vectors of those, of any norm."""
+    """Pictures -> unit vectors: a processor makes tensors of them, and `embed` vectors of those, of any norm."""
 
     def __init__(
         self,
-        embed: Callable[[Float[Tensor, "n 3 height width"]], Float[Tensor, "n d"]],
+        embed: Callable[[Mapping[str, Tensor]], Float[Tensor, "n d"]],
         processor: Any,
         *,
         dimension: int,
@@ -34,6 +34,6 @@ class PixelImageTower:
         vectors = torch.empty(len(images), self._dimension)
         for start in range(0, len(images), self._images_per_batch):
             few = [image.convert("RGB") for image in images[start : start + self._images_per_batch]]
-            pixels = self._processor(few, return_tensors="pt")["pixel_values"]
-            vectors[start : start + len(few)] = functional.normalize(self._embed(pixels).float(), dim=-1).cpu()
+            prepared = self._processor(few, return_tensors="pt")
+            vectors[start : start + len(few)] = functional.normalize(self._embed(prepared).float(), dim=-1).cpu()
         return vectors

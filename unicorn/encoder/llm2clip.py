@@ -1,9 +1,10 @@
 """LLM2CLIP (arXiv 2411.04997): a language model that reads both ways, an adapter, and CLIP's image tower."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from unicorn.encoder.checkpoint import Checkpoint, Dtype, fetch, identity
+from unicorn.encoder.checkpoint import Checkpoint, Dtype, fetch, fetch_preparation, identity
+from unicorn.encoder.halves import Half
 
 if TYPE_CHECKING:
     from unicorn.encoder.images import PixelImageTower
@@ -35,21 +36,26 @@ class LLM2CLIPSettings:
 
     @property
     def space(self) -> str:
-        """Name of the shared space: both checkpoints with their revisions, and how pictures are prepared."""
+        """Name of the shared space: both checkpoints, how pictures are prepared, and how much of a text is read."""
         parts = (
             (self.checkpoint, self.revision),
             (self.language_model, self.language_model_revision),
             (self.image_processor, self.image_processor_revision),
         )
-        return "llm2clip:" + "+".join(identity(name, revision) for name, revision in parts)
+        return "llm2clip:" + "+".join(
+            [*(identity(name, revision) for name, revision in parts), f"{self.context} tokens"]
+        )
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """All that text vectors depend on beside the space."""
+        return {"dimension": self.dimension, "context": self.context, "dtype": self.dtype.value}
 
     def image_checkpoints(self) -> dict[str, Checkpoint]:
         """Image tower with adapter, and of CLIP how pictures are prepared; not the language model."""
         return {
             "checkpoint": Checkpoint(self.checkpoint, self.revision),
-            "image_processor": Checkpoint(
-                self.image_processor, self.image_processor_revision, ("*processor_config.json",)
-            ),
+            "image_processor": Checkpoint(self.image_processor, self.image_processor_revision, weights=False),
         }
 
     def text_tower(self) -> "LLM2CLIPTextTower":
@@ -59,11 +65,8 @@ class LLM2CLIPSettings:
         return LLM2CLIPTextTower.load(
             adapter=fetch(self.checkpoint, self.revision),
             language_model=fetch(self.language_model, self.language_model_revision),
-            dimension=self.dimension,
             context=self.context,
-            dtype=self.dtype.value,
-            device=self.device,
-            tokens_per_batch=self.tokens_per_batch,
+            half=self._half(self.tokens_per_batch),
         )
 
     def image_tower(self) -> "PixelImageTower":
@@ -72,9 +75,9 @@ class LLM2CLIPSettings:
 
         return load_clip_image_tower(
             fetch(self.checkpoint, self.revision),
-            fetch(self.image_processor, self.image_processor_revision),
-            dimension=self.dimension,
-            dtype=self.dtype.value,
-            device=self.device,
-            images_per_batch=self.images_per_batch,
+            fetch_preparation(self.image_processor, self.image_processor_revision),
+            self._half(self.images_per_batch),
         )
+
+    def _half(self, per_batch: int) -> Half:
+        return Half(dimension=self.dimension, dtype=self.dtype.value, device=self.device, per_batch=per_batch)

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unicorn.device import choose_device
 from unicorn.encoder.checkpoint import read_weights
+from unicorn.encoder.halves import Half
+from unicorn.encoder.pretrained import load_half, load_tokenizer, read_config
 from unicorn.encoder.texts import TokenTextTower, pad
 from unicorn.errors import UserError
 
@@ -40,8 +41,8 @@ def build_adapter(weights: Mapping[str, Tensor]) -> nn.Sequential:
 
     Raises UserError if the weights are not those of such an adapter.
     """
-    blocks = 1 + max((int(name.split(".")[0]) for name in weights if ".fn." in name), default=-1)
     try:
+        blocks = 1 + max((int(name.split(".")[0]) for name in weights if ".fn." in name), default=-1)
         inner, width = weights["0.fn.0.weight"].shape
         projection = weights[f"{blocks + 1}.weight"]
         with torch.device("meta"):
@@ -51,7 +52,7 @@ def build_adapter(weights: Mapping[str, Tensor]) -> nn.Sequential:
                 nn.Linear(width, len(projection), bias=f"{blocks + 1}.bias" in weights),
             )
         adapter.load_state_dict(dict(weights), assign=True)
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, ValueError, RuntimeError) as error:
         raise UserError(
             f"the weights under {ADAPTER}* are no adapter of LLM2CLIP: {' '.join(str(error).split())[:200]} "
             "Choose another encoder.checkpoint."
@@ -73,50 +74,30 @@ class LLM2CLIPTextTower(TokenTextTower):
     ) -> None:
         projection = cast("nn.Linear", adapter[-1])
         super().__init__(context=context, dimension=projection.out_features, tokens_per_batch=tokens_per_batch)
-        self._language_model = language_model.eval()
+        self._language_model = language_model
         self._adapter = adapter.eval()
         self._tokenizer = tokenizer
         self._header = len(tokenizer(HEADER)["input_ids"])
 
     @classmethod
-    def load(
-        cls,
-        *,
-        adapter: Path,
-        language_model: Path,
-        dimension: int,
-        context: int,
-        dtype: str,
-        device: str,
-        tokens_per_batch: int,
-    ) -> Self:
+    def load(cls, *, adapter: Path, language_model: Path, context: int, half: Half) -> Self:
         """Load from two folders. Raises UserError, in a line, for what is none of LLM2CLIP's."""
-        from transformers import AutoConfig, AutoTokenizer, LlamaModel
+        from transformers import LlamaModel
 
-        place, kind = choose_device(device), getattr(torch, dtype)
         head = build_adapter(read_weights(adapter, ADAPTER))
-        try:
-            config = AutoConfig.from_pretrained(language_model, trust_remote_code=False)
-            model, report = cast("Any", LlamaModel).from_pretrained(
-                language_model, config=config, dtype=kind, attn_implementation="sdpa", output_loading_info=True
-            )
-            tokenizer = AutoTokenizer.from_pretrained(language_model)
-        except (OSError, ValueError) as error:
+        config = read_config(language_model, "llama")
+        projection = cast("nn.Linear", head[-1])
+        if (config.hidden_size, half.dimension) != (projection.in_features, projection.out_features):
             raise UserError(
-                f"LLM2CLIP finds no Llama in {language_model}: {str(error).splitlines()[0]} "
-                "Check encoder.language_model."
-            ) from error
-        if report["missing_keys"]:
-            raise UserError(
-                f"the Llama in {language_model} is not whole: it lacks {min(report['missing_keys'])}. Fetch it again."
+                f"the adapter in {adapter} takes {projection.in_features} dimensions to {projection.out_features}; the "
+                f"language model in {language_model} makes {config.hidden_size}, and encoder.dimension is "
+                f"{half.dimension}. Choose those that fit."
             )
-        if model.config.hidden_size != head[-1].in_features or head[-1].out_features != dimension:
-            raise UserError(
-                f"the adapter in {adapter} takes {head[-1].in_features} dimensions to {head[-1].out_features}; the "
-                f"language model in {language_model} makes {model.config.hidden_size}, and encoder.dimension is "
-                f"{dimension}. Choose those that fit."
-            )
-        return cls(model.to(place), head.to(place, kind), tokenizer, context=context, tokens_per_batch=tokens_per_batch)
+        model = load_half(LlamaModel, config, language_model, half)
+        tokenizer = load_tokenizer(language_model)
+        return cls(
+            model, head.to(model.device, model.dtype), tokenizer, context=context, tokens_per_batch=half.per_batch
+        )
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         return self._tokenizer([HEADER + text.strip() + END for text in texts])["input_ids"]

@@ -1,33 +1,43 @@
 """Halves of transformers' models of two towers, with one clear line for what is none."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from unicorn.device import choose_device
-from unicorn.errors import UserError
+from unicorn.encoder.halves import Half
+from unicorn.errors import UserError, in_a_line
 
 # The encoder that reads a checkpoint of each kind, as config.json names it.
-ENCODERS = {"clip": "clip", "siglip": "siglip2"}
+ENCODERS = {"clip": "clip", "siglip": "siglip2", "siglip2": "siglip2"}
 
 # One of them holds the words; without any, transformers makes a tokenizer that knows none, and says nothing.
 VOCABULARIES = ("tokenizer.json", "vocab.json", "spiece.model", "tokenizer.model")
 
 
-def read_config(folder: Path, kind: str) -> Any:
-    """The configuration of both halves. Raises UserError, naming the folder, if it is none of that kind."""
+def read_config(folder: Path, *kinds: str) -> Any:
+    """The configuration of a checkpoint. Raises UserError, naming the folder, if it is of none of these kinds."""
     import transformers
 
-    found = _read_kind(folder)
-    if found != kind:
-        remedy = f"Set encoder={ENCODERS[found]}" if found in ENCODERS else "Choose another encoder.checkpoint"
-        raise UserError(f"the checkpoint in {folder} is of kind {found!r}, where {kind!r} is needed. {remedy}.")
-    architecture = {"clip": transformers.CLIPConfig, "siglip": transformers.SiglipConfig}[kind]
-    try:
-        return architecture.from_pretrained(folder)
-    except (OSError, ValueError, TypeError) as error:
-        raise _unreadable(folder, "config.json of towers", error) from error
+    with _reading(folder, "config.json of such a model"):
+        found = str(orjson.loads((folder / "config.json").read_bytes())["model_type"])
+    if found not in kinds:
+        key = "encoder.language_model" if "llama" in kinds else "encoder.checkpoint"
+        fits = found in ENCODERS and kinds[0] in ENCODERS
+        remedy = f"Set encoder={ENCODERS[found]}" if fits else f"Choose another {key}"
+        wanted = " or ".join(map(repr, kinds))
+        raise UserError(f"the checkpoint in {folder} is of kind {found!r}, where {wanted} is needed. {remedy}.")
+    architectures = {
+        "clip": transformers.CLIPConfig,
+        "llama": transformers.LlamaConfig,
+        "siglip": transformers.SiglipConfig,
+        "siglip2": transformers.Siglip2Config,
+    }
+    with _reading(folder, "config.json of such a model"):
+        return architectures[found].from_pretrained(folder)
 
 
 def check_dimension(folder: Path, found: int, wanted: int) -> None:
@@ -39,26 +49,34 @@ def check_dimension(folder: Path, found: int, wanted: int) -> None:
         )
 
 
-def load_half(architecture: Any, config: Any, folder: Path, *, dtype: str, device: str) -> Any:
-    """A model of one half, for inference. Raises UserError if its weights are not all there."""
+def load_half(architecture: Any, config: Any, folder: Path, half: Half) -> Any:
+    """A model of one half, for inference. Raises UserError if its weights are not all there, or of other sizes.
+
+    They are read from safetensors, or, where there are none, from pickles, of which no code is run.
+    """
     import torch
     from transformers.utils import logging
 
-    place = choose_device(device)
+    place = choose_device(half.device)
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # it would warn of the other half's weights
     try:
-        model, report = architecture.from_pretrained(
-            folder, config=config, dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise _unreadable(folder, "weights", error) from error
+        with _reading(folder, f"weights of a {architecture.__name__}"):
+            model, report = architecture.from_pretrained(
+                folder,
+                config=config,
+                dtype=getattr(torch, half.dtype),
+                weights_only=True,
+                attn_implementation="sdpa",
+                ignore_mismatched_sizes=True,  # else it would say no more than that there are some
+                output_loading_info=True,
+            )
     finally:
         logging.set_verbosity(level)
-    if report["missing_keys"]:
+    if lacking := {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}:
         raise UserError(
-            f"the weights in {folder} are no whole {architecture.__name__}: {min(report['missing_keys'])} is not "
-            "among them. Fetch them again, or choose another encoder.checkpoint."
+            f"the weights in {folder} are no whole {architecture.__name__}: {min(lacking)} is not among them, or of "
+            "another size. Fetch them again, or choose another checkpoint."
         )
     return model.eval().to(place)
 
@@ -67,29 +85,23 @@ def load_tokenizer(folder: Path) -> Any:
     """The checkpoint's own tokenizer. Raises UserError, naming the folder, if there is none."""
     from transformers import AutoTokenizer
 
-    if not any((folder / name).is_file() for name in VOCABULARIES):
-        raise _unreadable(folder, "tokenizer", FileNotFoundError(f"none of {', '.join(VOCABULARIES)} is there."))
-    try:
+    with _reading(folder, "tokenizer"):
+        if not any((folder / name).is_file() for name in VOCABULARIES):
+            raise FileNotFoundError(f"none of {', '.join(VOCABULARIES)} is there")
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, ImportError, TypeError) as error:
-        raise _unreadable(folder, "tokenizer", error) from error
 
 
 def load_preparation(processor: Any, folder: Path) -> Any:
     """How pictures become pixels. Raises UserError, naming the folder, if it does not say."""
-    try:
+    with _reading(folder, "image processor"):
         return processor.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise _unreadable(folder, "image processor", error) from error
 
 
-def _read_kind(folder: Path) -> str:
+@contextmanager
+def _reading(folder: Path, what: str) -> Generator[None]:
     try:
-        return str(orjson.loads((folder / "config.json").read_bytes())["model_type"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(folder, "config.json of towers", error) from error
-
-
-def _unreadable(folder: Path, what: str, error: Exception) -> UserError:
-    reason = next(iter(str(error).splitlines()), type(error).__name__)
-    return UserError(f"the checkpoint in {folder} has no {what} that can be read: {reason} Name another, or mend it.")
+        yield
+    except Exception as error:  # transformers' loaders are not known by what they raise on damaged files
+        raise UserError(
+            f"the checkpoint in {folder} has no {what} that can be read: {in_a_line(error)}. Name another, or mend it."
+        ) from error

@@ -1,9 +1,10 @@
-"""SigLIP 2 (arXiv 2502.14786) of fixed resolution, and SigLIP (arXiv 2303.15343), which has the same form."""
+"""SigLIP 2 (arXiv 2502.14786), fixed in resolution or in pictures' own shape (NaFlex), and SigLIP (2303.15343)."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from unicorn.encoder.checkpoint import Checkpoint, Dtype, fetch, identity
+from unicorn.encoder.checkpoint import fetch
+from unicorn.encoder.halves import HalvesSettings
 
 if TYPE_CHECKING:
     from unicorn.encoder.images import PixelImageTower
@@ -11,47 +12,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class SigLIP2Settings:
+class SigLIP2Settings(HalvesSettings):
     """Which checkpoint, and how it is run. Its text half reads 64 tokens, less than most dense captions have."""
 
     checkpoint: str = "google/siglip2-so400m-patch14-384"
-    """A folder, or a name on the Hub."""
     revision: str = "e8e487298228002f3d8a82e0cd5c8ea9c567f57f"
     dimension: int = 1152
-    dtype: Dtype = Dtype.float32
-    device: str = "auto"
-    tokens_per_batch: int = 16_384
-    images_per_batch: int = 64
 
-    @property
-    def space(self) -> str:
-        """Name of the shared space: the checkpoint."""
-        return f"siglip2:{identity(self.checkpoint, self.revision)}"
-
-    def image_checkpoints(self) -> dict[str, Checkpoint]:
-        """The checkpoint, with both halves."""
-        return {"checkpoint": Checkpoint(self.checkpoint, self.revision)}
+    encoder: ClassVar[str] = "siglip2"
 
     def text_tower(self) -> "SigLIPTextTower":
         """Load the text half. Raises UserError, in a line, where it cannot be."""
         from unicorn.encoder.siglip_towers import load_siglip_text_tower
 
-        return load_siglip_text_tower(
-            fetch(self.checkpoint, self.revision),
-            dimension=self.dimension,
-            dtype=self.dtype.value,
-            device=self.device,
-            tokens_per_batch=self.tokens_per_batch,
-        )
+        return load_siglip_text_tower(fetch(self.checkpoint, self.revision), self._half(self.tokens_per_batch))
 
     def image_tower(self) -> "PixelImageTower":
         """Load the image half. Raises UserError, in a line, where it cannot be."""
         from unicorn.encoder.siglip_towers import load_siglip_image_tower
 
-        return load_siglip_image_tower(
-            fetch(self.checkpoint, self.revision),
-            dimension=self.dimension,
-            dtype=self.dtype.value,
-            device=self.device,
-            images_per_batch=self.images_per_batch,
-        )
+        return load_siglip_image_tower(fetch(self.checkpoint, self.revision), self._half(self.images_per_batch))

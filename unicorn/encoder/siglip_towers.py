@@ -1,6 +1,6 @@
-"""The two halves of SigLIP (arXiv 2303.15343) and of SigLIP 2 of fixed resolution (arXiv 2502.14786), loaded apart."""
+"""The two halves of SigLIP (arXiv 2303.15343) and SigLIP 2 (arXiv 2502.14786), loaded apart."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,12 +8,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from unicorn.encoder.halves import Half
 from unicorn.encoder.images import PixelImageTower
 from unicorn.encoder.pretrained import check_dimension, load_half, load_preparation, load_tokenizer, read_config
 from unicorn.encoder.texts import TokenTextTower
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+
+NAFLEX = "siglip2"
+"""The kind of SigLIP 2 that takes pictures in their own shape; that of fixed resolution is of SigLIP's."""
+
+KINDS = ("siglip", NAFLEX)
 
 
 class SigLIPTextTower(TokenTextTower):
@@ -46,32 +52,35 @@ class SigLIPTextTower(TokenTextTower):
         return self._model(input_ids=tokens.to(self._model.device)).pooler_output
 
 
-def load_siglip_text_tower(
-    folder: Path, *, dimension: int, dtype: str, device: str, tokens_per_batch: int
-) -> SigLIPTextTower:
+def load_siglip_text_tower(folder: Path, half: Half) -> SigLIPTextTower:
     """SigLIP's text half. Raises UserError, in a line, for what is no whole SigLIP of that dimension."""
-    from transformers import SiglipTextModel
+    from transformers import Siglip2TextModel, SiglipTextModel
 
-    config = read_config(folder, "siglip")
-    check_dimension(folder, config.text_config.projection_size, dimension)
-    model = load_half(SiglipTextModel, config.text_config, folder, dtype=dtype, device=device)
-    return SigLIPTextTower(model, load_tokenizer(folder), tokens_per_batch)
+    config = read_config(folder, *KINDS)
+    check_dimension(folder, config.text_config.projection_size, half.dimension)
+    architecture = Siglip2TextModel if config.model_type == NAFLEX else SiglipTextModel
+    model = load_half(architecture, config.text_config, folder, half)
+    return SigLIPTextTower(model, load_tokenizer(folder), half.per_batch)
 
 
-def load_siglip_image_tower(
-    folder: Path, *, dimension: int, dtype: str, device: str, images_per_batch: int
-) -> PixelImageTower:
+def load_siglip_image_tower(folder: Path, half: Half) -> PixelImageTower:
     """SigLIP's image half. Raises as the text half."""
-    from transformers import SiglipVisionModel
+    from transformers import Siglip2VisionModel, SiglipVisionModel
     from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+    from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 
-    config = read_config(folder, "siglip")
-    check_dimension(folder, config.vision_config.hidden_size, dimension)
-    model = load_half(SiglipVisionModel, config.vision_config, folder, dtype=dtype, device=device)
+    config = read_config(folder, *KINDS)
+    check_dimension(folder, config.vision_config.hidden_size, half.dimension)
+    architecture, processor = SiglipVisionModel, SiglipImageProcessorPil
+    if config.model_type == NAFLEX:
+        architecture, processor = Siglip2VisionModel, Siglip2ImageProcessorPil
+    model = load_half(architecture, config.vision_config, folder, half)
 
-    def embed(pixels: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n d"]:
-        return model(pixels.to(model.device, model.dtype)).pooler_output
+    def embed(prepared: Mapping[str, Tensor]) -> Float[Tensor, "n d"]:
+        # Pixels alone; of any shape they are patches, with which of them are real and how they lie.
+        values = {name: tensor.to(model.device) for name, tensor in prepared.items()}
+        return model(**values | {"pixel_values": values["pixel_values"].to(model.dtype)}).pooler_output
 
     # By PIL wherever torchvision is or is not: the two resize differently.
-    prepare = load_preparation(SiglipImageProcessorPil, folder)
-    return PixelImageTower(embed, prepare, dimension=dimension, images_per_batch=images_per_batch)
+    prepare = load_preparation(processor, folder)
+    return PixelImageTower(embed, prepare, dimension=half.dimension, images_per_batch=half.per_batch)

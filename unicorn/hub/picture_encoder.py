@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unicorn.config import plain, settings_of
-from unicorn.encoder.checkpoint import fetch
 from unicorn.encoder.tower import EncoderSettings, FromCheckpoints, ImageTower
 from unicorn.errors import UserError
 from unicorn.files import make_folder
@@ -98,9 +97,9 @@ class PictureEncoder:
         """
         if isinstance(self.encoder, FromCheckpoints):
             for setting, checkpoint in self.encoder.image_checkpoints().items():
-                source, target = fetch(checkpoint.name, checkpoint.revision), folder / TOWERS / setting
+                target = folder / TOWERS / setting
                 make_folder(target)
-                for path in sorted({path for pattern in checkpoint.files for path in source.glob(pattern)}):
+                for path in checkpoint.files():
                     shutil.copyfile(path, target / path.name)
             named = {key: _without_place(value) for key, value in plain(self.encoder).items()}
             write_sealed(folder / ENCODER, {"space": self.transfer.space, "encoder": named})

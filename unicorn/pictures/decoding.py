@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # Those that people keep pictures in, all decoded inside this process: EPS, say, would start Ghostscript on the file.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "AVIF")
 # A tower scales the shorter side to hundreds of pixels: a strip would grow to gigabytes there.
 _STRIP = 32
 
@@ -43,7 +43,7 @@ def decode(data: bytes, settings: DecodingSettings) -> "Image":
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged metadata, which no vector depends on
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 return as_seen(image, settings)
     except UnreadableError:
         raise
@@ -80,7 +80,9 @@ def _rgb(image: "Image") -> "Image":
     if image.mode in ("I", "F"):
         raise UnreadableError("grey values of 32 bits, whose range is not known")
     if image.mode.startswith("I;16"):  # Pillow's own conversion clips at 255
-        converted = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+        values = np.asarray(image)
+        bits = 12 if values.max() < 1 << 12 else 16  # cameras and scanners leave 12 in 16, and their files say nothing
+        converted = Image.fromarray((values >> bits - 8).astype(np.uint8)).convert("RGB")
     elif image.has_transparency_data:
         opaque = image.convert("RGBA")
         converted = Image.new("RGB", image.size, "white")

@@ -1,5 +1,6 @@
 """A folder of picture files, as `datasets` calls an imagefolder."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,13 +9,11 @@ from typing import Any
 import orjson
 
 from unicorn.errors import UserError
-from unicorn.pictures.decoding import DecodingSettings
+from unicorn.pictures.decoding import FORMATS, DecodingSettings
 from unicorn.pictures.sieve import Encoded, Sieve
 
 METADATA = "metadata.jsonl"
-_READ = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".jp2", ".ppm", ".pgm", ".avif")
-_NOT_READ = (".heic", ".heif", ".svg", ".eps")  # pictures all the same: rejected by name, not passed over
-_SUFFIXES = frozenset((*_READ, *_NOT_READ))
+_NOT_READ = (".heic", ".heif", ".jxl", ".svg", ".eps", ".psd", ".tga", ".dng")  # rejected by name, not passed over
 
 
 @dataclass(kw_only=True)
@@ -49,19 +48,26 @@ class FolderStore:
 
     def encoded(self) -> Iterator[Encoded]:
         """The files, in the order of their names."""
-        found = {path.relative_to(self._path).as_posix() for path in self._path.rglob("*") if _is_picture(path)}
+        suffixes = _suffixes()
+        paths = (path for path in self._path.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+        found = {path.relative_to(self._path).as_posix() for path in paths}
         for name in sorted(found | self._captions.keys()):
-            folder, _, rest = name.partition("/")
+            shown = os.fsencode(name).decode(errors="backslashreplace")  # a name on the disk can be no text at all
+            folder, _, rest = shown.partition("/")
             yield Encoded(
-                id=name,
+                id=shown,
                 file=str(self._path / name),
                 caption=self._captions.get(name, ""),
                 domain=folder if rest else "open",
             )
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIXES and path.is_file()
+def _suffixes() -> frozenset[str]:
+    """Those of all formats that are decoded, and of pictures that are not."""
+    from PIL import Image
+
+    known = Image.registered_extensions().items()
+    return frozenset(suffix for suffix, kind in known if kind in FORMATS).union(_NOT_READ)
 
 
 def _captions(path: Path, key: str) -> Iterator[tuple[str, str]]:

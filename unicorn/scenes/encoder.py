@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unicorn.scenes import WEIGHTS
 
@@ -32,6 +32,11 @@ class SceneEncoderSettings:
     def dimension(self) -> int:
         """Length of the vectors."""
         return json.loads((WEIGHTS / TEXT_TOWER / "config.json").read_text())["dimension"]
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """All that text vectors depend on beside the space."""
+        return {"dimension": self.dimension}
 
     def text_tower(self) -> "SceneTextTower":
         """Load the text tower."""

@@ -39,12 +39,14 @@ def write_embeddings(
     """Write the vectors of all captions; blocks that an earlier run has finished are kept.
 
     Of several processes this is the first: it encodes its share, and takes what the others hand in. The tower is
-    loaded only if there is something to encode. Raises UserError, naming the caption, for a vector that cannot be used.
+    loaded only if there is something to encode. Raises UserError, naming the caption, for a vector that cannot be used,
+    or, naming the rank, for a process that has failed or fallen silent.
     """
     began = time.monotonic()
     captions = writer.finished_captions()
-    part = writer.embeddings(encoder.space, {"dimension": encoder.dimension})
-    handed_in = writer.handed_in(encoder.space, encoder.dimension)
+    made_by = encoder.made_by
+    part = writer.embeddings(encoder.space, made_by)
+    handed_in = writer.handed_in(encoder.space, made_by)
     unfinished = [block for block in captions.blocks if not part.finished(block)]
     share = _Share(encoder, settings)
     with progress("embeddings", captions.rows) as advance:
@@ -53,7 +55,7 @@ def write_embeddings(
             part.write(block, share.encode(captions.read(block), advance))
         for block in unfinished:
             if not ranks.mine(block):
-                content = handed_in.take(block)
+                content = handed_in.take(block, ranks.owner(block))
                 part.write(block, content)
                 advance(len(content))
     share.tell_of_cuts()
@@ -74,14 +76,16 @@ def hand_in_embeddings(
     began = time.monotonic()
     manifest = Manifest.load(dataset)
     captions = read_captions(dataset, manifest)
-    handed_in = HandIns(dataset, manifest, encoder.space, encoder.dimension)
+    handed_in = HandIns(dataset, manifest, encoder.space, encoder.made_by)
     finished = manifest.parts[Part.EMBEDDINGS].shards if Part.EMBEDDINGS in manifest.parts else {}
     unfinished = [block for block in captions.blocks if block not in finished and not handed_in.there(block)]
     share, written = _Share(encoder, settings), 0
-    for block in filter(ranks.mine, unfinished):
-        content = share.encode(captions.read(block), lambda _: None)
-        handed_in.give(block, content)
-        written += len(content)
+    if mine := list(filter(ranks.mine, unfinished)):
+        with handed_in.working(ranks.rank) as advance:
+            for block in mine:
+                content = share.encode(captions.read(block), advance)
+                handed_in.give(block, content)
+                written += len(content)
     share.tell_of_cuts()
     return StageReport(
         stage=Part.EMBEDDINGS.value, written=written, rejected=Counter(), seconds=time.monotonic() - began
@@ -118,12 +122,12 @@ def encode(
     batch: int,
     advance: Callable[[int], None],
 ) -> Float32[np.ndarray, "n d"]:
-    """The captions' vectors, row by row. Captions of like length are encoded together, to save padding.
+    """The captions' vectors, row by row. Those of like length are encoded together, to save padding; long ones first.
 
     Raises UserError, naming the caption, if a vector is of another length or norm, or holds a NaN.
     """
     vectors = np.empty((len(captions), dimension), dtype=np.float32)
-    order = sorted(range(len(captions)), key=lambda row: len(captions[row].text))
+    order = sorted(range(len(captions)), key=lambda row: -len(captions[row].text))
     for start in range(0, len(order), batch):
         rows = order[start : start + batch]
         encoded = tower.encode([captions[row].text for row in rows]).numpy()

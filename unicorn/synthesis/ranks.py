@@ -19,9 +19,13 @@ class Ranks:
         """What the launcher said; without one, the only process."""
         return cls(rank=int(os.environ.get("RANK", "0")), world_size=int(os.environ.get("WORLD_SIZE", "1")))
 
+    def owner(self, block: int) -> int:
+        """The rank of whose share the block is."""
+        return block % self.world_size
+
     def mine(self, block: int) -> bool:
         """Whether the block is of this process's share."""
-        return block % self.world_size == self.rank
+        return self.owner(block) == self.rank
 
     def require_embeddings_alone(self, stages: list[str]) -> None:
         """Raises UserError if there are several processes and stages that only one can run."""
