@@ -39,8 +39,10 @@ class ShiftedTestSettings:
     forgetting: float = 0.01
 
     def __post_init__(self) -> None:
-        if not 0 < self.forgetting <= 1:
-            raise UserError(f"shifted_test.forgetting={self.forgetting} is no weight of a picture: above 0, at most 1.")
+        if not 0 < self.forgetting < 1:
+            raise UserError(
+                f"shifted_test.forgetting={self.forgetting} is no weight of a picture: it lies above 0 and below 1."
+            )
 
     def build(self) -> "ShiftedTest":
         """The study."""
@@ -68,8 +70,8 @@ class ShiftedTest:
         """
         pairs = encode_pairs(pictures.pictures(), image_tower, text_tower)
         known, asked = slice(0, None, 2), slice(1, None, 2)
-        if len(pairs.text) < 2:
-            raise UserError("shifted_test needs two pictures at least: one that calibrates, and one to be tested.")
+        if len(pairs.text) < 4:
+            raise UserError("shifted_test needs four pictures at least: two that calibrate, and two to be tested.")
         calibration = Statistics.of(space, pairs.image[known], pairs.domains[known])
         transfer = MeanShiftSettings().fit(Statistics.of(space, pairs.text[known]), ())
         raw = pairs.text[asked]
@@ -84,11 +86,12 @@ class ShiftedTest:
         content = self._content(domains)
         kept = np.flatnonzero(np.isin(domains, content))
         told = Told()
-        if len(kept) < len(rows):
+        if 1 < len(kept) < len(rows):
             tests[CONTENT] = TestSet(image=tests[PLAIN].image[kept], caption=kept)
             told.sampled.append(f"content: {', '.join(content)} alone, {len(kept):,} pictures")
         else:
-            told.left_out.append("the shift of content, as all pictures are of the domains that it keeps")
+            few = "one picture is" if len(kept) == 1 else "all pictures are"
+            told.left_out.append(f"the shift of content, as {few} of the domains that it keeps")
 
         self._tell_centrings(told, tests, captions, transfer, calibration)
         self._tell_recovery(told, tests, calibration)
@@ -134,7 +137,7 @@ class ShiftedTest:
     def _centring(self, name: Centring, transfer: MeanShift, calibration: Statistics) -> ImageCentring:
         match name:
             case Centring.none:
-                return NoCentring()
+                return NoCentring(transfer.space, transfer.normalised)
             case Centring.calibration:
                 return transfer.image_centring(CalibrationMean(calibration))
             case Centring.test_set:

@@ -63,6 +63,11 @@ class Transfer(Protocol):
         """Name of the embedding space that it was fitted in; image vectors must be of the same."""
         ...
 
+    @property
+    def normalised(self) -> bool:
+        """Whether the text vectors that it was fitted to were of unit norm; image vectors must be likewise."""
+        ...
+
     def text(
         self, vectors: Float[np.ndarray, "n d"], domains: Iterable[str] | None, noise: NoiseKey
     ) -> Float[np.ndarray, "n d"]:
