@@ -14,6 +14,7 @@ from torch import Tensor
 from evaluate import evaluate
 from tests.conftest import run_script
 from unicorn.errors import UserError
+from unicorn.evaluation.pictures import encode_pairs
 from unicorn.evaluation.shifted_test import ShiftedTestSettings
 from unicorn.evaluation.style import Style, restyled
 from unicorn.evaluation.task import Findings, TowerStudy
@@ -55,7 +56,8 @@ class NumberTower:
 def study(pictures: Colours, **settings: object) -> Findings:
     task = ShiftedTestSettings(**settings).build()  # pyright: ignore[reportArgumentType]
     assert isinstance(task, TowerStudy)
-    return task.study("colours", pictures, LogTower(), NumberTower())
+    pairs = encode_pairs(pictures.pictures(), LogTower(), NumberTower())
+    return task.study("colours", pairs, pictures, LogTower())
 
 
 @pytest.fixture(scope="module")

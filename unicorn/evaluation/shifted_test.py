@@ -7,14 +7,14 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
 
-from unicorn.encoder.tower import ImageTower, TextTower
+from unicorn.encoder.tower import ImageTower
 from unicorn.errors import UserError
 from unicorn.evaluation.geometry.paired import cosine
-from unicorn.evaluation.pictures import encode_pairs, encode_pictures
+from unicorn.evaluation.pictures import encode_pictures
 from unicorn.evaluation.retrieval import found_first
 from unicorn.evaluation.settings import Centring
 from unicorn.evaluation.style import Style, restyled
-from unicorn.evaluation.task import Findings
+from unicorn.evaluation.task import Findings, Pairs
 from unicorn.evaluation.told import Told
 from unicorn.pictures import Picture, Pictures
 from unicorn.report.figures import Figure, heat_map, log_lines
@@ -63,12 +63,11 @@ class ShiftedTest:
     def __init__(self, settings: ShiftedTestSettings) -> None:
         self._settings = settings
 
-    def study(self, space: str, pictures: Pictures, image_tower: ImageTower, text_tower: TextTower) -> Findings:
+    def study(self, space: str, pairs: Pairs, pictures: Pictures, image_tower: ImageTower) -> Findings:
         """Cosine and retrieval of centred pictures and mean-shifted captions, by shift and centring.
 
-        Raises UserError if a picture has no caption, or a domain of `content` has no picture.
+        Raises UserError if there are too few pictures, or a domain of `content` has no picture.
         """
-        pairs = encode_pairs(pictures.pictures(), image_tower, text_tower)
         known, asked = slice(0, None, 2), slice(1, None, 2)
         if len(pairs.text) < 4:
             raise UserError("shifted_test needs four pictures at least: two that calibrate, and two to be tested.")
@@ -95,11 +94,10 @@ class ShiftedTest:
 
         self._tell_centrings(told, tests, captions, transfer, calibration)
         self._tell_recovery(told, tests, calibration)
-        said = [f"Kept as {'; '.join(told.sampled)}." if told.sampled else ""]
-        said += [f"Left out: {'; '.join(told.left_out)}." if told.left_out else ""]
+        kept_as = f" Kept as {'; '.join(told.sampled)}." if told.sampled else ""
         text = f"{len(rows):,} pictures, each sought among as many captions; {calibration.count:,} others calibrate."
         section = Section(
-            title="Shifted test sets", text=" ".join([text, *said]).strip(), figures=told.figures, tables=told.tables
+            title="Shifted test sets", text=f"{text}{kept_as}{told.without()}", figures=told.figures, tables=told.tables
         )
         return Findings(metrics=told.metrics, sections=[section])
 
