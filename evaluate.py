@@ -26,6 +26,7 @@ def evaluate(config: Config) -> None:
         Benchmark,
         FileStudy,
         Findings,
+        Pairs,
         PictureStudy,
         Task,
         TowerStudy,
@@ -50,20 +51,22 @@ def evaluate(config: Config) -> None:
     pictures = config.pictures.build()
     image_tower = cache(trained.encoder.image_tower)  # loaded once, and only where it is asked for
 
+    @cache
+    def pairs() -> Pairs:  # encoded once likewise, and the text tower is let go
+        return encode_pairs(pictures.pictures(), image_tower(), trained.encoder.text_tower())
+
     findings: dict[str, Findings] = {}
     for name, task in tasks.items():
         match task:
             case FileStudy():
-                findings[name] = task.findings()
+                findings[name] = task.findings(config.transfer)
             case PictureStudy():
                 chunks = encode_chunks(pictures.pictures(), image_tower())
                 findings[name] = task.observe(trained.encoder.space, chunks)
             case TowerStudy():
-                space, text_tower = trained.encoder.space, trained.encoder.text_tower()
-                findings[name] = task.study(space, pictures, image_tower(), text_tower)
+                findings[name] = task.study(trained.encoder.space, pairs(), pictures, image_tower())
             case Analysis():
-                pairs = encode_pairs(pictures.pictures(), image_tower(), trained.encoder.text_tower())
-                findings[name] = task.run(pairs, {run.transfer_name: run.transfer} if run else {})
+                findings[name] = task.run(pairs(), run.transfer if run else config.transfer)
             case Benchmark():
                 if run is None:
                     raise UserError(f"task={name} asks a model, and run=null names none. Name its run=.")

@@ -19,6 +19,7 @@ from unicorn.evaluation.geometry import GeometrySettings
 from unicorn.evaluation.task import FileStudy
 from unicorn.files import replacing
 from unicorn.report.table import markdown_table, numbers_table, show
+from unicorn.transfer.mean_shift import MeanShiftSettings
 
 CHUNK = 8192
 SHARED = 64
@@ -107,7 +108,7 @@ def _busy_seconds(settings: GeometrySettings) -> float:
     task = settings.build()
     assert isinstance(task, FileStudy)
     before = process_time()
-    task.findings()
+    task.findings(MeanShiftSettings())
     return process_time() - before
 
 

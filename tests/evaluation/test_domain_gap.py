@@ -8,6 +8,7 @@ from unicorn.errors import UserError
 from unicorn.evaluation.domain_gap import DomainGapSettings
 from unicorn.evaluation.retrieval import found_first
 from unicorn.evaluation.task import Analysis, Findings, Pairs
+from unicorn.transfer.mean_shift import MeanShiftSettings
 
 
 def unit(vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
@@ -27,7 +28,7 @@ def world(steps: dict[str, int], count: int = 300, noise: float = 0.1) -> Pairs:
 def study(pairs: Pairs, least: int = 20) -> Findings:
     analysis = DomainGapSettings(least=least).build()
     assert isinstance(analysis, Analysis)
-    return analysis.run(pairs, {})
+    return analysis.run(pairs, MeanShiftSettings())
 
 
 def test_gaps_and_their_cosines_are_those_of_the_definition() -> None:

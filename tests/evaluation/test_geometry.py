@@ -1,6 +1,7 @@
 """The geometry of the gap, against brute force in float64 and against clouds whose shape is known."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from safetensors.torch import save_file as save_tensors
 
 from evaluate import evaluate
 from tests.conftest import run_script
-from tests.evaluation.stand_ins import CentringTransfer, ColourBenchmark, ColourTower, WordTower
+from tests.evaluation.stand_ins import ColourBenchmark, ColourTower, WordTower
 from unicorn.dataset.vectors import read_vectors
 from unicorn.errors import UserError
 from unicorn.evaluation.geometry import GeometrySettings
@@ -28,17 +29,19 @@ from unicorn.evaluation.geometry.moments import (
     log_spectrum_correlation,
     subspace_overlap,
 )
-from unicorn.evaluation.geometry.paired import measure_pairs, paired_cosine, recall
+from unicorn.evaluation.geometry.paired import Compared, compare, measure_pairs, recall
 from unicorn.evaluation.geometry.sampled import cluster, cluster_agreement, cluster_transfer, separability
-from unicorn.evaluation.geometry.views import View, chosen, gap_moments, moments
+from unicorn.evaluation.geometry.views import Side, Sides, View, chosen, gap_moments, moments
 from unicorn.evaluation.pictures import encode_pairs
-from unicorn.evaluation.task import Analysis, Findings, Pairs
+from unicorn.evaluation.task import Analysis, FileStudy, Findings, Pairs
 from unicorn.pictures import Picture
 from unicorn.report.figures import Figure, scatter
-from unicorn.transfer import NoiseKey, Transfer
+from unicorn.transfer import NoiseKey, Statistics, Transfer, TransferSettings
 from unicorn.transfer.c3 import C3Settings
+from unicorn.transfer.close import CloseSettings
 from unicorn.transfer.domain_mean_shift import DomainMeanShiftSettings
 from unicorn.transfer.mean_shift import MeanShiftSettings
+from unicorn.transfer.none import NoTransferSettings
 
 DOMAINS = ["day", "night"]
 
@@ -61,8 +64,27 @@ def pairs() -> Pairs:
     return make_pairs(40)
 
 
+def sides(pairs: Pairs, seed: int = 0) -> Sides:
+    text, image = Side(name="texts", vectors=pairs.text), Side(name="images", vectors=pairs.image)
+    return Sides(text=text, image=image, domains=pairs.domains, seed=seed)
+
+
+def moments_of(pairs: Pairs) -> tuple[Statistics, Statistics]:
+    both = sides(pairs)
+    return moments(both.text, pairs.domains), moments(both.image, pairs.domains)
+
+
+def under(pairs: Pairs, settings: TransferSettings, seed: int = 0) -> View:
+    text, image = moments_of(pairs)
+    return View.under("some", sides(pairs, seed), settings.fit(text, ()), image)
+
+
 def raw(pairs: Pairs) -> View:
-    return View(name="none", pairs=pairs, seed=0)
+    return under(pairs, NoTransferSettings())
+
+
+def compared(view: View) -> Compared:
+    return compare([view])["some"]
 
 
 def cos(u: Float[np.ndarray, " d"], v: Float[np.ndarray, " d"]) -> float:
@@ -73,11 +95,13 @@ def test_moments_agree_with_loops_over_pairs(pairs: Pairs) -> None:
     u, v = pairs.text.astype(np.float64), pairs.image.astype(np.float64)
     gaps = [v[row] - u[row] for row in range(40)]
     g = sum(gaps) / 40
-    text, image, gap = moments("text", u, pairs.domains), moments("image", v, pairs.domains), gap_moments(pairs)
-    assert raw(pairs).gap_norm() == pytest.approx(np.linalg.norm(g), rel=1e-5)
+    (text, image), gap = moments_of(pairs), gap_moments(sides(pairs))
+    assert compared(raw(pairs)).gap_norm == pytest.approx(np.linalg.norm(g), rel=1e-5)
     assert energy_ratio(gap) == pytest.approx(g @ g / np.mean([gap @ gap for gap in gaps]), rel=1e-5)
-    assert paired_cosine(raw(pairs)) == pytest.approx(np.mean([cos(u[row], v[row]) for row in range(40)]), rel=1e-5)
-    measures = measure_pairs(raw(pairs), gap.mean)
+    assert compared(raw(pairs)).paired_cosine == pytest.approx(
+        np.mean([cos(u[row], v[row]) for row in range(40)]), rel=1e-5
+    )
+    measures = measure_pairs(sides(pairs), gap.mean)
     np.testing.assert_allclose(measures.cosine, [cos(u[row], v[row]) for row in range(40)], atol=1e-6)
     np.testing.assert_allclose(measures.direction, [cos(gap, g) for gap in gaps], atol=1e-6)
     np.testing.assert_allclose(measures.residual_norm, [np.linalg.norm(gap - g) for gap in gaps], atol=1e-6)
@@ -89,7 +113,7 @@ def test_moments_agree_with_loops_over_pairs(pairs: Pairs) -> None:
 def test_residuals_have_the_covariance_of_the_gaps(pairs: Pairs) -> None:
     residuals = (pairs.image - pairs.text).astype(np.float64)
     residuals -= residuals.mean(axis=0)
-    covariance = gap_moments(pairs).covariance
+    covariance = gap_moments(sides(pairs)).covariance
     assert covariance is not None
     np.testing.assert_allclose(covariance, residuals.T @ residuals / 40, atol=1e-7)
     values, vectors = eigen(covariance)
@@ -132,7 +156,7 @@ def test_equal_vectors_find_each_other_by_chance() -> None:
     assert recall(raw(same), gallery=50, seed=0)["5/image_to_text"] == pytest.approx(0.1)
     blind = Pairs(text=np.zeros((50, 3), np.float32), image=np.zeros((50, 3), np.float32), domains=())
     assert recall(raw(blind), gallery=50, seed=0)["1/text_to_image"] == pytest.approx(0.02)
-    assert paired_cosine(raw(blind)) == 0
+    assert compared(raw(blind)).paired_cosine == 0
 
 
 def test_a_gap_can_be_told_and_the_same_cloud_cannot() -> None:
@@ -167,17 +191,18 @@ def test_clusters_agree_on_a_constant_gap_and_not_on_gaps_of_their_own() -> None
     assert after < 0.5
 
 
-def study(pairs: Pairs, transfer: Transfer | None = None) -> Findings:
+def study(pairs: Pairs, transfer: Transfer | TransferSettings | None = None) -> Findings:
     analysis = GeometrySettings(drawn=20).build()
     assert isinstance(analysis, Analysis)
-    return analysis.run(pairs, {"mean_shift": transfer or CentringTransfer()})
+    return analysis.run(pairs, transfer or MeanShiftSettings())
 
 
 def test_centring_closes_the_gap() -> None:
     metrics = study(make_pairs(40)).metrics
     assert metrics["gap_norm"] == pytest.approx(metrics["gap_norm/none"], rel=1e-6)
     assert metrics["gap_norm"] > 0.7
-    assert metrics["gap_norm/mean_shift"] == pytest.approx(0, abs=1e-6)
+    assert metrics["gap_norm/mean_shift_unnormalised"] == pytest.approx(0, abs=1e-6)
+    assert metrics["gap_norm/mean_shift"] < 0.1
     for key in ("paired_cosine", "recall_at_1/text_to_image"):
         assert metrics[f"{key}/mean_shift"] >= metrics[f"{key}/none"]
     assert metrics["separability/none"] > metrics["separability/mean_shift"]
@@ -218,10 +243,10 @@ def write(path: Path, vectors: Float[np.ndarray, "n d"]) -> Path:
     return path
 
 
-def study_files(text: str | None, image: str | None) -> Findings:
+def study_files(text: str | None, image: str | None, transfer: TransferSettings | None = None) -> Findings:
     study = GeometrySettings(text=text, image=image, drawn=20).build()
-    assert not isinstance(study, Analysis)
-    return study.findings()
+    assert isinstance(study, FileStudy)
+    return study.findings(transfer or MeanShiftSettings())
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".parquet"])
@@ -248,19 +273,103 @@ def test_other_numbers_of_rows_are_no_pairs(tmp_path: Path) -> None:
     files = {"text": write(tmp_path / "t.npy", pairs.text), "image": write(tmp_path / "i.npy", pairs.image[:90])}
     findings = study_files(**{side: str(path) for side, path in files.items()})
     assert "all that needs pairs" in findings.sections[0].text
-    assert "Sampled: 90 rows of each side for the classifier." in findings.sections[0].text
+    assert (
+        ": 90 rows of each side for the classifier. Left out: domain_mean_shift, which needs two domains; "
+        in findings.sections[0].text
+    )
     assert (findings.metrics["texts"], findings.metrics["images"]) == (200, 90)
     assert findings.metrics["gap_norm/mean_shift"] < 0.2 < findings.metrics["gap_norm/none"]
     assert not any(key.startswith(("paired", "recall", "energy", "cluster")) for key in findings.metrics)
 
 
+def test_files_of_any_norm_are_scaled_and_found_the_same(tmp_path: Path) -> None:
+    pairs = make_pairs(300)
+    lengths = np.random.default_rng(0).uniform(0.5, 20, (300, 1)).astype(np.float32)
+    text, image = write(tmp_path / "t.npy", pairs.text), write(tmp_path / "i.npy", pairs.image)
+    long = write(tmp_path / "long.npy", pairs.text * lengths)
+    plain, scaled = study_files(str(text), str(image)), study_files(str(long), str(image))
+    assert plain.metrics.keys() == scaled.metrics.keys()
+    for key, value in plain.metrics.items():
+        assert scaled.metrics[key] == pytest.approx(value, abs=1e-3), key
+    assert f"Scaled to unit norm, which they had not: {long}." in scaled.sections[0].text
+    assert "Scaled" not in plain.sections[0].text
+
+
+def test_the_transfer_that_is_asked_for_is_studied_as_it_is_set(tmp_path: Path) -> None:
+    pairs = make_pairs(200)
+    files = {"text": write(tmp_path / "t.npy", pairs.text), "image": write(tmp_path / "i.npy", pairs.image)}
+    weak, strong = (
+        study_files(**{side: str(path) for side, path in files.items()}, transfer=CloseSettings(scale=scale))
+        for scale in (0.001, 3.0)
+    )
+    assert weak.metrics["paired_cosine/close"] == pytest.approx(weak.metrics["paired_cosine/none"], abs=1e-3)
+    assert abs(strong.metrics["paired_cosine/close"]) < 0.2
+    assert weak.metrics["paired_cosine/c3"] == strong.metrics["paired_cosine/c3"]
+    assert {figure.name for figure in weak.sections[0].figures} >= {"tsne_close", "pca_close"}
+
+
+def test_a_run_s_own_transfer_takes_the_place_of_one_fitted_here() -> None:
+    pairs, elsewhere = make_pairs(200), Statistics.of("space", make_pairs(50, seed=9).image)
+    own = study(pairs, MeanShiftSettings().fit(elsewhere, ())).metrics
+    fitted = study(pairs, MeanShiftSettings()).metrics
+    assert own.keys() == fitted.keys()
+    assert own["gap_norm/mean_shift"] > 0.1 > fitted["gap_norm/mean_shift"]
+    assert own["gap_norm/mean_shift_unnormalised"] == fitted["gap_norm/mean_shift_unnormalised"] < 1e-6
+    bare = study(pairs, MeanShiftSettings(normalise=False).fit(elsewhere, ())).metrics
+    assert bare["gap_norm/mean_shift"] == fitted["gap_norm/mean_shift"]
+    assert bare["gap_norm/mean_shift_unnormalised"] > 0.1
+
+
+DEGENERATE = {
+    "text is image": (lambda p: (p.text, p.text), {"directional_consistency", "energy_ratio"}, set[str]()),
+    "texts alike": (lambda p: (np.repeat(p.text[:1], 600, axis=0), p.image), set[str](), {"mean_shift", "realign"}),
+    "images alike": (lambda p: (p.text, np.repeat(p.image[:1], 600, axis=0)), set[str](), {"c3", "mean_shift_noise"}),
+    "both alike": (
+        lambda p: (np.repeat(p.text[:1], 600, axis=0), np.repeat(p.image[:1], 600, axis=0)),
+        {"residual_effective_dimension", "residual_variance/1"},
+        {"domain_mean_shift"},
+    ),
+    "one point": (lambda p: (np.repeat(p.text[:1], 600, axis=0),) * 2, {"energy_ratio"}, {"realign"}),
+    "one dimension": (
+        lambda p: tuple(np.sign(side[:, 1:2]) for side in (p.text, p.image)),
+        {"log_spectrum_correlation"},
+        set[str](),
+    ),
+    "few distinct texts": (lambda p: (p.text[np.arange(600) % 2], p.image), set[str](), set[str]()),
+}
+
+
+@pytest.mark.parametrize("case", DEGENERATE)
+def test_what_is_not_defined_is_left_out_and_said(case: str) -> None:
+    change, undefined, transfers = DEGENERATE[case]
+    pairs = make_pairs(600, dimension=12)
+    text, image = change(pairs)
+    findings = study(Pairs(text=text, image=image, domains=pairs.domains))
+    said = findings.sections[0].text
+    assert all(np.isfinite(value) for value in findings.metrics.values())
+    assert {"gap_norm", "paired_cosine/none", "recall_at_1/text_to_image/close"} <= findings.metrics.keys()
+    for key in undefined:
+        assert key not in findings.metrics
+        assert key in said.partition("not defined for these vectors:")[2]
+    for name in transfers:
+        assert f"paired_cosine/{name}" not in findings.metrics
+        assert re.search(rf"{name}, which needs (texts|images) that differ", said)
+
+
+def test_a_gap_goes_from_one_cluster_at_least_to_one_at_least() -> None:
+    rng = np.random.default_rng(5)
+    text, image = (unit(rng.normal(size=(20, 4))) for _ in range(2))
+    for share in (0.1, 0.8):  # of two clusters: none, or both
+        found = cluster_transfer(text, image, np.arange(20) % 2, share, seed=0)
+        assert np.isfinite(found).all()
+    assert np.isnan(cluster_transfer(text, image, np.zeros(20, int), 0.5, seed=0)).all()
+
+
 def test_a_row_keeps_its_domain_and_noise_however_rows_are_asked_for() -> None:
     pairs = make_pairs(30)
-    shapes = DomainMeanShiftSettings().fit(moments("text", pairs.text, pairs.domains), ())
-    noise = C3Settings().fit(moments("text", pairs.text, pairs.domains), ())
-    for transfer in (shapes, noise):
-        view = View.under("some", pairs, transfer, seed=3)
-        whole = transfer.text(pairs.text, pairs.domains, NoiseKey(seed=3, epoch=0, rows=np.arange(30)))
+    for settings in (DomainMeanShiftSettings(), C3Settings()):
+        view = under(pairs, settings, seed=3)
+        whole = view.transfer.text(pairs.text, pairs.domains, NoiseKey(seed=3, epoch=0, rows=np.arange(30)))
         np.testing.assert_array_equal(view.text(slice(7, 20)), whole[7:20])
         np.testing.assert_array_equal(view.text(np.array([2, 3, 29])), whole[[2, 3, 29]])
 
@@ -288,8 +397,7 @@ def test_what_is_drawn_is_text_raw_and_under_the_transfer_and_images(monkeypatch
 
     monkeypatch.setattr("unicorn.evaluation.geometry.drawing.scatter", record)
     pairs = make_pairs(40)
-    transfer = MeanShiftSettings().fit(moments("text", pairs.text, pairs.domains), ())
-    study(pairs, transfer)
+    study(pairs, MeanShiftSettings())
     rows = chosen(40, 20, 0)
     centred = [unit(side - side.mean(axis=0)) for side in (pairs.text, pairs.image)]
     stacked = np.concatenate([pairs.text[rows], centred[0][rows], centred[1][rows]]).astype(np.float64)
@@ -341,8 +449,7 @@ def test_every_number_of_many_pairs_is_in_a_table() -> None:
 
 
 def test_geometry_under_the_real_transfer_is_on_the_sphere(pairs: Pairs) -> None:
-    transfer = MeanShiftSettings().fit(moments("text", pairs.text, pairs.domains), ())
-    view = View.under("mean_shift", pairs, transfer, seed=0)
+    view = under(pairs, MeanShiftSettings())
     for vectors in (view.text(slice(0, 40)), view.image(slice(0, 40))):
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
@@ -359,7 +466,8 @@ def test_geometry_under_the_real_transfer_is_on_the_sphere(pairs: Pairs) -> None
             {"text": "narrow.npy"},
             r"narrow\.npy has vectors of 3 dimensions and .*i\.npy of 6: name files of one encoder",
         ),
-        ({"text": "long.npy"}, r"long\.npy holds vectors that are not of unit norm\. Divide each by its norm"),
+        ({"text": "zero.npy"}, r"zero\.npy, row 3: a vector of norm 0\.0 has no direction\. Mend the file"),
+        ({"text": "huge.npy"}, r"huge\.npy, row 19: a vector of norm inf has no direction"),
         ({"text": "two.safetensors"}, r"two\.safetensors holds no vectors .*it has 2 tensors \(.*, .*\), and which"),
         ({"text": "bare.parquet"}, r"bare\.parquet holds no vectors .*: it has no column 'embedding', but id"),
         ({"text": "words.parquet"}, r"words\.parquet holds no vectors .*column 'embedding' is of string, where each"),
@@ -369,7 +477,7 @@ def test_geometry_under_the_real_transfer_is_on_the_sphere(pairs: Pairs) -> None
         ({"text": "bytes.safetensors"}, r"bytes\.safetensors holds no vectors that can be read: "),
         ({"text": "empty.npy"}, r"empty\.npy holds no vectors that can be read: "),
         ({"text": "brain.safetensors"}, r"brain\.safetensors holds no vectors .*bfloat16.*in float16 or float32"),
-        ({"text": "nan.npy"}, r"row 4 of 20 vectors of nan\.npy has a NaN"),
+        ({"text": "nan.npy"}, r"nan\.npy, row 4: a vector of norm nan has no direction"),
         (
             {"text": "ragged.parquet"},
             r"ragged\.parquet holds no vectors .*rows of 'embedding' are of different lengths",
@@ -384,7 +492,8 @@ def test_files_that_cannot_be_studied_are_named(
     for name, vectors in (("t.npy", pairs.text), ("i.npy", pairs.image), ("narrow.npy", unit(pairs.text[:, :3]))):
         np.save(name, vectors)
     np.save("flat.npy", np.ones(4))
-    np.save("long.npy", 3 * pairs.text)
+    np.save("zero.npy", pairs.text * (np.arange(20) != 3)[:, None])
+    np.save("huge.npy", np.where(np.arange(20)[:, None] == 19, np.float32(3e38), pairs.text))
     Path("torn.npy").write_bytes(Path("t.npy").read_bytes()[:100])
     Path("t.csv").write_text("1,2")
     save_file({"a": pairs.text, "b": pairs.image}, "two.safetensors")
@@ -422,7 +531,11 @@ def test_umap_is_drawn_the_same_each_time_whatever_the_rows() -> None:
     figures: list[Figure] = []
     for task in drawn:
         assert isinstance(task, Analysis)
-        figures += [each for each in task.run(make_pairs(60), {}).sections[0].figures if each.name == "umap_none"]
+        figures += [
+            each
+            for each in task.run(make_pairs(60), NoTransferSettings()).sections[0].figures
+            if each.name == "umap_none"
+        ]
     assert figures[0].png == figures[1].png
     assert len(figures) == 3
     assert figures[0].caption.startswith("UMAP of 40 texts")

@@ -14,6 +14,7 @@ from torch import Tensor
 from evaluate import evaluate
 from tests.conftest import run_script
 from unicorn.errors import UserError
+from unicorn.evaluation.pictures import encode_pairs
 from unicorn.evaluation.shifted_test import ShiftedTestSettings
 from unicorn.evaluation.style import Style, restyled
 from unicorn.evaluation.task import Findings, TowerStudy
@@ -55,7 +56,8 @@ class NumberTower:
 def study(pictures: Colours, **settings: object) -> Findings:
     task = ShiftedTestSettings(**settings).build()  # pyright: ignore[reportArgumentType]
     assert isinstance(task, TowerStudy)
-    return task.study("colours", pictures, LogTower(), NumberTower())
+    pairs = encode_pairs(pictures.pictures(), LogTower(), NumberTower())
+    return task.study("colours", pairs, pictures, LogTower())
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +112,9 @@ def test_other_content_is_a_part_of_the_test_set(found: Findings) -> None:
     whole = study(Colours(domains=("open",)))
     assert "the shift of content, as all pictures are of the domains that it keeps" in whole.sections[0].text
     assert not any("/content" in key for key in whole.metrics)
+    one = study(Colours(count=8, domains=("day", "day", *["night"] * 6)))
+    assert "the shift of content, as one picture is of the domains that it keeps" in one.sections[0].text
+    assert not any("/content" in key for key in one.metrics)
 
 
 def test_blur_is_of_the_picture_s_own_size() -> None:
@@ -122,12 +127,15 @@ def test_blur_is_of_the_picture_s_own_size() -> None:
 
 
 def test_mistakes_are_told() -> None:
-    with pytest.raises(UserError, match=r"shifted_test\.forgetting=0\.0 is no weight of a picture: above 0, at most 1"):
-        ShiftedTestSettings(forgetting=0.0)
+    for rate in (0.0, 1.0):
+        with pytest.raises(
+            UserError, match=rf"shifted_test\.forgetting={rate} is no weight of a picture: it lies above 0 and below 1"
+        ):
+            ShiftedTestSettings(forgetting=rate)
     with pytest.raises(UserError, match=r"shifted_test\.content=dusk: no picture under test is of it\. There are day"):
         study(Colours(), content=["dusk"])
-    with pytest.raises(UserError, match="shifted_test needs two pictures at least: one that calibrates"):
-        study(Colours(count=1))
+    with pytest.raises(UserError, match="shifted_test needs four pictures at least: two that calibrate"):
+        study(Colours(count=3))
 
 
 def test_both_run_on_the_embedded_world_without_a_run(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from unicorn.transfer.geometry import gaussian
 from unicorn.transfer.mean_shift import MeanShiftSettings
 from unicorn.transfer.mean_shift_noise import MeanShiftNoiseSettings
 from unicorn.transfer.none import NoTransferSettings
-from unicorn.transfer.realign import ReAlignSettings
+from unicorn.transfer.realign import ReAlign, ReAlignSettings
 from unicorn.transfer.zero import ZeroSettings
 
 DIMENSION = 12
@@ -289,6 +289,38 @@ def test_statistics_of_another_encoder_are_refused(tmp_path: Path):
 def test_images_of_another_norm_are_refused():
     with pytest.raises(UserError, match=r"any norm.*unit norm"):
         fit(MeanShiftSettings()).image_centring().observe(2 * IMAGES)
+
+
+def test_both_sides_of_every_transfer_are_of_one_space_and_norm(transfer: Transfer):
+    other, long = Statistics.of("other", IMAGES), Statistics.of("space", 7 * IMAGES)
+    for mean in (CalibrationMean(other), CalibrationMean(long), RunningMean(other, 0.1)):
+        with pytest.raises(UserError, match=r"(other|any norm).* do not mix with those of space \(unit norm\)"):
+            transfer.image_centring(mean)
+    with pytest.raises(UserError, match=r"any norm.*unit norm"):
+        transfer.image_centring().observe(7 * IMAGES)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_images_that_are_all_their_mean_are_refused(count: int):
+    centring = fit(MeanShiftSettings()).image_centring()
+    for _ in range(count):
+        centring.observe(IMAGES[:1])
+    with pytest.raises(
+        UserError, match=rf"the images under test \({count}\) have one vector, which less their mean is"
+    ):
+        centring.transform(IMAGES[:1])
+    centring.observe(IMAGES[1:2])
+    assert np.linalg.norm(centring.transform(IMAGES[:1])) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("side", ["texts", "images"])
+def test_realign_of_vectors_without_spread_is_refused(side: str):
+    alike, statistics = Statistics.of("space", np.repeat(IMAGES[:1], 9, axis=0)), Statistics.of("space", TEXT)
+    texts, images = (alike, statistics) if side == "texts" else (statistics, alike)
+    with pytest.raises(
+        UserError, match=rf"spread of images, and all 9 {side} of space have one vector\. Take {side} that"
+    ):
+        ReAlign.onto(images, texts, [TEXT])
 
 
 def test_realign_without_image_statistics_says_how_to_make_them():

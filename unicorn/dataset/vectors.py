@@ -11,6 +11,7 @@ from unicorn.errors import UserError
 
 COLUMN = "embedding"
 ID = "id"
+_ROWS_AT_ONCE = 4096
 
 
 def read_vectors(path: Path) -> Float[np.ndarray, "n d"]:
@@ -71,7 +72,10 @@ def _names(kind: pa.DataType) -> bool:
 
 
 def _read_npy(path: Path) -> np.ndarray:
-    return np.load(path, mmap_mode="r")
+    found = np.load(path, mmap_mode="r")
+    if not isinstance(found, np.ndarray):  # np.load tells a .npz by its content
+        raise ValueError("it is an archive (.npz), and no array")
+    return found
 
 
 def _read_safetensors(path: Path) -> np.ndarray:
@@ -80,7 +84,7 @@ def _read_safetensors(path: Path) -> np.ndarray:
 
     try:
         tensors = load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, AttributeError) as error:  # the latter for a type that NumPy has not, as float8
         raise ValueError(str(error)) from error
     if len(tensors) != 1:
         raise ValueError(f"it has {len(tensors)} tensors ({', '.join(tensors)}), and which is meant is not known")
@@ -88,16 +92,25 @@ def _read_safetensors(path: Path) -> np.ndarray:
 
 
 def _read_parquet(path: Path) -> np.ndarray:
-    with pq.ParquetFile(path) as file:
+    """One array that is filled a few rows at a time; mapped, as of a file that is read each column is kept."""
+    with pq.ParquetFile(path, memory_map=True) as file:
         if COLUMN not in (names := file.schema_arrow.names):
             raise ValueError(f"it has no column {COLUMN!r}, but {', '.join(names)}")
         kind = file.schema_arrow.field(COLUMN).type
         if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
             raise ValueError(f"its column {COLUMN!r} is of {kind}, where each row should be a list of numbers")
-        parts = [_matrix(batch.column(COLUMN)) for batch in file.iter_batches(columns=[COLUMN])]
-    if len({part.shape[1] for part in parts}) != 1:
-        raise ValueError(f"it has no rows, or those of {COLUMN!r} are of different lengths")
-    return np.concatenate(parts)
+        vectors, first = None, 0
+        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[COLUMN]):
+            part = _matrix(batch.column(COLUMN))
+            if vectors is None:
+                vectors = np.empty((file.metadata.num_rows, part.shape[1]), part.dtype)
+            if part.shape[1] != vectors.shape[1]:
+                raise ValueError(f"the rows of {COLUMN!r} are of different lengths")
+            vectors[first : first + len(part)] = part
+            first += len(part)
+    if vectors is None:
+        raise ValueError("it has no rows")
+    return vectors
 
 
 def _matrix(column: pa.Array) -> np.ndarray:

@@ -1,7 +1,6 @@
 """The task: whether the gap between text and images is one over domains, and what a shift by domain gains."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -20,7 +19,7 @@ from unicorn.transfer.centring import CalibrationMean, DomainMeans
 from unicorn.transfer.domain_mean_shift import DomainMeanShiftSettings
 from unicorn.transfer.mean_shift import MeanShiftSettings
 from unicorn.transfer.statistics import Statistics
-from unicorn.transfer.transfer import ImageMean, NoiseKey, Transfer
+from unicorn.transfer.transfer import ImageMean, NoiseKey, Transfer, TransferSettings
 
 MEASURES = ("paired_cosine", "recall_at_1_within", "recall_at_1_over")
 _SHUFFLES = 200
@@ -48,8 +47,8 @@ class DomainGap:
     def __init__(self, settings: DomainGapSettings) -> None:
         self._settings = settings
 
-    def run(self, pairs: Pairs, transfers: Mapping[str, Transfer]) -> Findings:
-        """Both transfers are fitted to these very captions; one that a run was trained with has no part in it.
+    def run(self, pairs: Pairs, transfer: Transfer | TransferSettings) -> Findings:
+        """Both transfers are fitted to these very captions; that of a run or the configuration has no part in it.
 
         Raises UserError if there are not two domains of `least` pairs.
         """
@@ -74,6 +73,7 @@ class DomainGap:
                 f"{len(text):,} pairs of {len(names)} domains. By chance: the same pairs, their domains shuffled. Low "
                 "and high: 95% intervals over resampled pictures."
                 + (f" Left out, having fewer than {self._settings.least} pairs: {left_out}." if left_out else "")
+                + told.without()
             ),
             figures=told.figures,
             tables=told.tables,
@@ -101,7 +101,8 @@ class DomainGap:
         norms = np.linalg.norm(gaps, axis=1)
         told.table("domain", {name: {"gap_norm": float(norm)} for name, norm in zip(names, norms, strict=True)})
         caption = "Cosines between the gaps of domains: 1 where one shift would serve both."
-        told.figures.append(heat_map("domain_gaps", caption, names, matrix))
+        if np.isfinite(matrix).all():
+            told.figures.append(heat_map("domain_gaps", caption, names, matrix))
 
     def _tell_gains(self, told: Told, names: list[str], raw: Sides, domains: np.ndarray) -> None:
         """What each domain's pictures gain from domain_mean_shift over mean_shift."""

@@ -26,11 +26,6 @@ class Run:
     tokenizer: "PreTrainedTokenizerFast"
     transfer: Transfer
 
-    @property
-    def transfer_name(self) -> str:
-        """The transfer's name, as in conf/transfer/."""
-        return type(self.transfer).__module__.rpartition(".")[2]
-
     def require_encoder(self, encoder: EncoderSettings) -> None:
         """Raises UserError, naming both, if the encoder's space is not the one that was trained in."""
         if encoder.space != self.transfer.space:

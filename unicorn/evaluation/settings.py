@@ -1,5 +1,6 @@
 """How benchmarks are run, whichever they are."""
 
+import logging
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -8,6 +9,8 @@ from unicorn.errors import UserError
 from unicorn.transfer.centring import CalibrationMean, DomainMeans, NoCentring, ObservedMean, RunningMean
 from unicorn.transfer.statistics import Statistics
 from unicorn.transfer.transfer import ImageCentring, Transfer
+
+_log = logging.getLogger(__name__)
 
 
 class Centring(StrEnum):
@@ -37,8 +40,8 @@ class EvaluationSettings:
     samples: int = 20  # shown in the report
 
     def __post_init__(self) -> None:
-        if not 0 < self.forgetting <= 1:
-            raise UserError(f"evaluation.forgetting={self.forgetting}: must lie above 0, and at 1 at most.")
+        if not 0 < self.forgetting < 1:
+            raise UserError(f"evaluation.forgetting={self.forgetting}: must lie above 0 and below 1.")
 
     def image_centring(self, transfer: Transfer) -> ImageCentring:
         """What is done to the images of one task.
@@ -49,13 +52,17 @@ class EvaluationSettings:
             case Centring.test_set:
                 return transfer.image_centring(ObservedMean())
             case Centring.calibration:
-                return transfer.image_centring(CalibrationMean(self._calibration()))
+                mean = CalibrationMean(self._calibration())
             case Centring.running:
-                return transfer.image_centring(RunningMean(self._calibration(), self.forgetting))
+                mean = RunningMean(self._calibration(), self.forgetting)
             case Centring.domain:
-                return transfer.image_centring(DomainMeans(self._calibration()))
+                mean = DomainMeans(self._calibration())
             case Centring.none:
-                return NoCentring()
+                return NoCentring(transfer.space, transfer.normalised)
+        centring = transfer.image_centring(mean)
+        if centring.statistics() is None:
+            _log.warning("evaluation.centring=%s changes nothing: this transfer subtracts no mean", self.centring)
+        return centring
 
     def _calibration(self) -> Statistics:
         if self.calibration is None:

@@ -7,14 +7,14 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
 
-from unicorn.encoder.tower import ImageTower, TextTower
+from unicorn.encoder.tower import ImageTower
 from unicorn.errors import UserError
 from unicorn.evaluation.geometry.paired import cosine
-from unicorn.evaluation.pictures import encode_pairs, encode_pictures
+from unicorn.evaluation.pictures import encode_pictures
 from unicorn.evaluation.retrieval import found_first
 from unicorn.evaluation.settings import Centring
 from unicorn.evaluation.style import Style, restyled
-from unicorn.evaluation.task import Findings
+from unicorn.evaluation.task import Findings, Pairs
 from unicorn.evaluation.told import Told
 from unicorn.pictures import Picture, Pictures
 from unicorn.report.figures import Figure, heat_map, log_lines
@@ -39,8 +39,10 @@ class ShiftedTestSettings:
     forgetting: float = 0.01
 
     def __post_init__(self) -> None:
-        if not 0 < self.forgetting <= 1:
-            raise UserError(f"shifted_test.forgetting={self.forgetting} is no weight of a picture: above 0, at most 1.")
+        if not 0 < self.forgetting < 1:
+            raise UserError(
+                f"shifted_test.forgetting={self.forgetting} is no weight of a picture: it lies above 0 and below 1."
+            )
 
     def build(self) -> "ShiftedTest":
         """The study."""
@@ -61,15 +63,14 @@ class ShiftedTest:
     def __init__(self, settings: ShiftedTestSettings) -> None:
         self._settings = settings
 
-    def study(self, space: str, pictures: Pictures, image_tower: ImageTower, text_tower: TextTower) -> Findings:
+    def study(self, space: str, pairs: Pairs, pictures: Pictures, image_tower: ImageTower) -> Findings:
         """Cosine and retrieval of centred pictures and mean-shifted captions, by shift and centring.
 
-        Raises UserError if a picture has no caption, or a domain of `content` has no picture.
+        Raises UserError if there are too few pictures, or a domain of `content` has no picture.
         """
-        pairs = encode_pairs(pictures.pictures(), image_tower, text_tower)
         known, asked = slice(0, None, 2), slice(1, None, 2)
-        if len(pairs.text) < 2:
-            raise UserError("shifted_test needs two pictures at least: one that calibrates, and one to be tested.")
+        if len(pairs.text) < 4:
+            raise UserError("shifted_test needs four pictures at least: two that calibrate, and two to be tested.")
         calibration = Statistics.of(space, pairs.image[known], pairs.domains[known])
         transfer = MeanShiftSettings().fit(Statistics.of(space, pairs.text[known]), ())
         raw = pairs.text[asked]
@@ -84,19 +85,19 @@ class ShiftedTest:
         content = self._content(domains)
         kept = np.flatnonzero(np.isin(domains, content))
         told = Told()
-        if len(kept) < len(rows):
+        if 1 < len(kept) < len(rows):
             tests[CONTENT] = TestSet(image=tests[PLAIN].image[kept], caption=kept)
             told.sampled.append(f"content: {', '.join(content)} alone, {len(kept):,} pictures")
         else:
-            told.left_out.append("the shift of content, as all pictures are of the domains that it keeps")
+            few = "one picture is" if len(kept) == 1 else "all pictures are"
+            told.left_out.append(f"the shift of content, as {few} of the domains that it keeps")
 
         self._tell_centrings(told, tests, captions, transfer, calibration)
         self._tell_recovery(told, tests, calibration)
-        said = [f"Kept as {'; '.join(told.sampled)}." if told.sampled else ""]
-        said += [f"Left out: {'; '.join(told.left_out)}." if told.left_out else ""]
+        kept_as = f" Kept as {'; '.join(told.sampled)}." if told.sampled else ""
         text = f"{len(rows):,} pictures, each sought among as many captions; {calibration.count:,} others calibrate."
         section = Section(
-            title="Shifted test sets", text=" ".join([text, *said]).strip(), figures=told.figures, tables=told.tables
+            title="Shifted test sets", text=f"{text}{kept_as}{told.without()}", figures=told.figures, tables=told.tables
         )
         return Findings(metrics=told.metrics, sections=[section])
 
@@ -134,7 +135,7 @@ class ShiftedTest:
     def _centring(self, name: Centring, transfer: MeanShift, calibration: Statistics) -> ImageCentring:
         match name:
             case Centring.none:
-                return NoCentring()
+                return NoCentring(transfer.space, transfer.normalised)
             case Centring.calibration:
                 return transfer.image_centring(CalibrationMean(calibration))
             case Centring.test_set:

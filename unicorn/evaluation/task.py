@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float
 
-from unicorn.encoder.tower import ImageTower, TextTower
+from unicorn.encoder.tower import ImageTower
 from unicorn.files import replacing
 from unicorn.pictures import Picture, Pictures
 from unicorn.report.html import Highlight, Section
 from unicorn.report.metrics import write_metrics
 from unicorn.transfer.statistics import Statistics
-from unicorn.transfer.transfer import Transfer
+from unicorn.transfer.transfer import Transfer, TransferSettings
 
 LETTERS = "ABCDEFGHIJ"
 
@@ -72,10 +72,10 @@ class Pairs:
 
 @runtime_checkable
 class Analysis(Protocol):
-    """A study of embeddings under one or more transfers."""
+    """A study of captions' and pictures' vectors."""
 
-    def run(self, pairs: Pairs, transfers: Mapping[str, Transfer]) -> "Findings":
-        """Numbers and figures."""
+    def run(self, pairs: Pairs, transfer: Transfer | TransferSettings) -> "Findings":
+        """Numbers and figures; the transfer is that of the run, or without one that of the configuration."""
         ...
 
 
@@ -94,10 +94,10 @@ class PictureStudy(Protocol):
 
 @runtime_checkable
 class TowerStudy(Protocol):
-    """A study of what the towers make of pictures, which it may change before they are encoded."""
+    """A study of what the image tower makes of pictures that are changed before they are encoded."""
 
-    def study(self, space: str, pictures: Pictures, image_tower: ImageTower, text_tower: TextTower) -> "Findings":
-        """Numbers and figures; the towers are of the encoder `space`."""
+    def study(self, space: str, pairs: Pairs, pictures: Pictures, image_tower: ImageTower) -> "Findings":
+        """Numbers and figures; `pairs` are of these pictures as they are, the tower is of the encoder `space`."""
         ...
 
 
@@ -105,8 +105,8 @@ class TowerStudy(Protocol):
 class FileStudy(Protocol):
     """A study of vectors that lie in files: it needs no run, no tower and no pictures."""
 
-    def findings(self) -> "Findings":
-        """Numbers and figures."""
+    def findings(self, transfer: TransferSettings) -> "Findings":
+        """Numbers and figures; the transfer is that of the configuration."""
         ...
 
 

@@ -7,11 +7,10 @@ from math import sqrt
 import numpy as np
 from jaxtyping import Float, Float32
 
-from unicorn.transfer.centring import MeanCentring
-from unicorn.transfer.fitted import FittedTransfer
+from unicorn.transfer.fitted import MeanTransfer
 from unicorn.transfer.geometry import centred, gaussian, unit
 from unicorn.transfer.statistics import Statistics
-from unicorn.transfer.transfer import ImageCentring, ImageMean, NoiseKey
+from unicorn.transfer.transfer import NoiseKey
 
 
 @dataclass(kw_only=True)
@@ -22,19 +21,13 @@ class C3Settings:
 
     def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "C3":
         """The transfer of a training split, of which the statistics tell all."""
-        return C3(
-            space=statistics.space,
-            normalised=statistics.normalised,
-            text_mean=statistics.mean.astype(np.float32),
-            variance=self.variance,
-        )
+        return C3.of(statistics, variance=self.variance)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class C3(FittedTransfer):
+class C3(MeanTransfer):
     """Text: n(u - mean(U) + sqrt(variance) eps), eps ~ N(0, I). Image: n(v - mean(V)). arXiv 2401.08567."""
 
-    text_mean: Float32[np.ndarray, " d"]
     variance: float
 
     def text(
@@ -43,7 +36,3 @@ class C3(FittedTransfer):
         """n(u - mean(U) + sqrt(variance) eps)."""
         shifted = centred(vectors, self.text_mean)
         return unit(shifted + sqrt(self.variance) * gaussian(noise, shifted.shape[1]))
-
-    def image_centring(self, mean: ImageMean | None = None) -> ImageCentring:
-        """n(v - mean(V)), without noise."""
-        return MeanCentring(self.space, self.normalised, mean)

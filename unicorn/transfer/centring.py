@@ -12,10 +12,24 @@ from unicorn.transfer.transfer import ImageMean
 
 
 class NoCentring:
-    """Images go to the projector as they are."""
+    """Images go to the projector as they are, if they are of the space and normalisation of the text vectors."""
+
+    def __init__(self, space: str, normalised: bool, mean: ImageMean | None = None) -> None:
+        """A mean that is not subtracted must fit, too: it comes from where the images do.
+
+        Raises UserError if it is not of the space and normalisation of the text vectors.
+        """
+        self._space = space
+        self._normalised = normalised
+        if mean is not None and (known := mean.statistics()):
+            known.require(space, normalised)
 
     def observe(self, vectors: Float[np.ndarray, "n d"], domains: Sequence[str] | None = None) -> None:
-        """Nothing is learned from images."""
+        """Nothing is learned from images.
+
+        Raises UserError if a vector is not finite, or not normalised where the text vectors are.
+        """
+        self._seen(vectors, domains)
 
     def transform(self, vectors: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
         """The vectors themselves, in float32."""
@@ -25,8 +39,13 @@ class NoCentring:
         """None: no image statistics are used."""
         return None
 
+    def _seen(self, vectors: Float[np.ndarray, "n d"], domains: Sequence[str] | None) -> Statistics:
+        seen = Statistics.of(self._space, vectors, domains)
+        seen.require(self._space, self._normalised)
+        return seen
 
-class MeanCentring:
+
+class MeanCentring(NoCentring):
     """n(v - mean(V)), whichever mean it is. Without `normalise`, n(x) = x."""
 
     def __init__(self, space: str, normalised: bool, mean: ImageMean | None, *, normalise: bool = True) -> None:
@@ -34,21 +53,16 @@ class MeanCentring:
 
         Raises UserError if the mean is not of the space and normalisation of the text vectors.
         """
-        self._space = space
-        self._normalised = normalised
-        self._normalise = normalise
+        super().__init__(space, normalised, mean)
         self._mean = mean or ObservedMean()
-        if known := self._mean.statistics():
-            known.require(space, normalised)
+        self._normalise = normalise
 
     def observe(self, vectors: Float[np.ndarray, "n d"], domains: Sequence[str] | None = None) -> None:
         """Show images to the mean.
 
         Raises UserError if a vector is not finite, or not normalised where the text vectors are.
         """
-        seen = Statistics.of(self._space, vectors, domains)
-        seen.require(self._space, self._normalised)
-        self._mean.observe(seen)
+        self._mean.observe(self._seen(vectors, domains))
 
     def transform(self, vectors: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
         """The vectors, centred, and of unit norm where asked for. Raises UserError if there is no mean to subtract."""
@@ -71,11 +85,17 @@ class ObservedMean:
         self._seen = self._seen.merge(seen) if self._seen else seen
 
     def of(self, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "1 d"]:
-        """One mean for all."""
+        """One mean for all. Raises UserError if there is none, or it is every image itself."""
         if self._seen is None:
             raise UserError(
                 "this model subtracts the mean of image vectors, and none is known. Calibrate it: "
                 "`python evaluate.py run=...` on a set of images saves their mean in the run."
+            )
+        if self._seen.trace == 0:
+            raise UserError(
+                f"evaluation.centring=test_set: the images under test ({self._seen.count:,}) have one vector, which "
+                "less their mean is zero. Ask about others, too, or set evaluation.centring=calibration and "
+                "image_statistics=."
             )
         return self._seen.mean[np.newaxis]
 
@@ -105,8 +125,9 @@ class CalibrationMean:
 class RunningMean(CalibrationMean):
     """An estimate that starts from a calibration set's mean and follows the stream: m <- (1 - r) m + r v.
 
-    The `forgetting` rate r is the weight of the newest picture; after ln 2 / r more it weighs half. On a stream that
-    does not change the estimate wavers about its mean with the variance r / (2 - r) of one picture (Roberts, 1959).
+    The `forgetting` rate r, below 1, is the weight of the newest picture; after ln 2 / r more it weighs half. On a
+    stream that does not change the estimate wavers about its mean with the variance r / (2 - r) of one picture
+    (Roberts, 1959).
     """
 
     def __init__(self, calibration: Statistics, forgetting: float) -> None:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32
 
-from unicorn.transfer.centring import NoCentring
 from unicorn.transfer.fitted import FittedTransfer
 from unicorn.transfer.geometry import gaussian, unit
 from unicorn.transfer.statistics import Statistics
-from unicorn.transfer.transfer import ImageCentring, ImageMean, NoiseKey
+from unicorn.transfer.transfer import NoiseKey
 
 
 @dataclass(kw_only=True)
@@ -21,7 +20,7 @@ class CloseSettings:
 
     def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "Close":
         """The transfer of a training split, which it need not see."""
-        return Close(space=statistics.space, normalised=statistics.normalised, scale=self.scale)
+        return Close.of(statistics, scale=self.scale)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,7 +34,3 @@ class Close(FittedTransfer):
     ) -> Float32[np.ndarray, "n d"]:
         """n(u + scale eps)."""
         return unit(vectors.astype(np.float32) + self.scale * gaussian(noise, vectors.shape[1]))
-
-    def image_centring(self, mean: ImageMean | None = None) -> ImageCentring:
-        """v, without noise."""
-        return NoCentring()

@@ -20,9 +20,8 @@ class DomainMeanShiftSettings:
 
     def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "DomainMeanShift":
         """The transfer of a training split, of whose domains the statistics tell all."""
-        return DomainMeanShift(
-            space=statistics.space,
-            normalised=statistics.normalised,
+        return DomainMeanShift.of(
+            statistics,
             domains=[*statistics.domain_mean],
             text_means=np.array([*statistics.domain_mean.values()], np.float32),
         )

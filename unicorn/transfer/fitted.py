@@ -3,15 +3,18 @@
 from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
+from jaxtyping import Float32
 from safetensors.numpy import load_file, save
 
 from unicorn.errors import UserError
 from unicorn.files import replacing
 from unicorn.stamp import check_stamps, damaged, read_sealed, stamps_of, write_sealed
-from unicorn.transfer.transfer import Transfer
+from unicorn.transfer.centring import MeanCentring, NoCentring
+from unicorn.transfer.statistics import Statistics
+from unicorn.transfer.transfer import ImageCentring, ImageMean, Transfer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,6 +27,15 @@ class FittedTransfer:
     space: str
     normalised: bool
 
+    @classmethod
+    def of(cls, statistics: Statistics, **values: Any) -> Self:
+        """The transfer of these text vectors, with what it has besides."""
+        return cls(space=statistics.space, normalised=statistics.normalised, **values)
+
+    def image_centring(self, mean: ImageMean | None = None) -> ImageCentring:
+        """v: images stay as they are."""
+        return NoCentring(self.space, self.normalised, mean)
+
     def save(self, folder: Path) -> None:
         """Write the arrays to `transfer.safetensors`, and the class and the rest, sealed, to `transfer.json`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -33,6 +45,22 @@ class FittedTransfer:
         with replacing(folder / "transfer.safetensors") as path:
             path.write_bytes(save(arrays))
         write_sealed(folder / "transfer.json", plain | {"files": stamps_of(folder, ["transfer.safetensors"])})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MeanTransfer(FittedTransfer):
+    """Base of those that subtract one mean from text, and one from images."""
+
+    text_mean: Float32[np.ndarray, " d"]
+
+    @classmethod
+    def of(cls, statistics: Statistics, **values: Any) -> Self:
+        """The transfer about the mean of these text vectors."""
+        return super().of(statistics, text_mean=statistics.mean.astype(np.float32), **values)
+
+    def image_centring(self, mean: ImageMean | None = None) -> ImageCentring:
+        """n(v - mean(V)), without noise."""
+        return MeanCentring(self.space, self.normalised, mean)
 
 
 def load_transfer(folder: Path) -> Transfer:

@@ -26,8 +26,11 @@ def gaussian(key: NoiseKey, dimension: int) -> Float32[np.ndarray, "n d"]:
     Seed and epoch are the key of the cipher and the row is the high word of its counter, so that no two rows
     share a stream, and a row's noise depends on nothing but the three.
     """
+    if dimension in key.drawn:
+        return key.drawn[dimension]
     noise = np.empty((len(key.rows), dimension), np.float32)
     for row, target in zip(key.rows.tolist(), noise, strict=True):
         stream = np.random.Philox(key=[key.seed, key.epoch], counter=[0, 0, 0, row])
         np.random.Generator(stream).standard_normal(out=target, dtype=np.float32)
+    key.drawn[dimension] = noise
     return noise

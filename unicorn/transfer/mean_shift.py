@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from unicorn.transfer.centring import MeanCentring
-from unicorn.transfer.fitted import FittedTransfer
+from unicorn.transfer.fitted import MeanTransfer
 from unicorn.transfer.geometry import centred, unit
 from unicorn.transfer.statistics import Statistics
 from unicorn.transfer.transfer import ImageCentring, ImageMean, NoiseKey
@@ -21,19 +21,13 @@ class MeanShiftSettings:
 
     def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "MeanShift":
         """The transfer of a training split, of which the statistics tell all."""
-        return MeanShift(
-            space=statistics.space,
-            normalised=statistics.normalised,
-            text_mean=statistics.mean.astype(np.float32),
-            normalise=self.normalise,
-        )
+        return MeanShift.of(statistics, normalise=self.normalise)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MeanShift(FittedTransfer):
+class MeanShift(MeanTransfer):
     """Text: n(u - mean(U)). Image: n(v - mean(V)). With n(x) = x / |x|, or n(x) = x; arXiv 2503.22655, stage 3."""
 
-    text_mean: Float32[np.ndarray, " d"]
     normalise: bool
 
     def text(

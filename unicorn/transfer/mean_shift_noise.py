@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32
 
-from unicorn.transfer.centring import MeanCentring
-from unicorn.transfer.fitted import FittedTransfer
+from unicorn.transfer.fitted import MeanTransfer
 from unicorn.transfer.geometry import centred, gaussian, unit
 from unicorn.transfer.statistics import Statistics
-from unicorn.transfer.transfer import ImageCentring, ImageMean, NoiseKey
+from unicorn.transfer.transfer import NoiseKey
 
 
 @dataclass(kw_only=True)
@@ -24,22 +23,16 @@ class MeanShiftNoiseSettings:
 
     def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "MeanShiftNoise":
         """The transfer of a training split, of which the statistics tell all."""
-        return MeanShiftNoise(
-            space=statistics.space,
-            normalised=statistics.normalised,
-            text_mean=statistics.mean.astype(np.float32),
-            scale=self.scale,
-        )
+        return MeanShiftNoise.of(statistics, scale=self.scale)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MeanShiftNoise(FittedTransfer):
+class MeanShiftNoise(MeanTransfer):
     """Text: n(n(u - mean(U)) + scale eps), eps ~ N(0, I). Image: n(v - mean(V)).
 
     The shift is that of arXiv 2503.22655, the noise that of arXiv 2211.09778.
     """
 
-    text_mean: Float32[np.ndarray, " d"]
     scale: float
 
     def text(
@@ -48,7 +41,3 @@ class MeanShiftNoise(FittedTransfer):
         """n(n(u - mean(U)) + scale eps)."""
         shifted = unit(centred(vectors, self.text_mean))
         return unit(shifted + self.scale * gaussian(noise, shifted.shape[1]))
-
-    def image_centring(self, mean: ImageMean | None = None) -> ImageCentring:
-        """n(v - mean(V)), without noise."""
-        return MeanCentring(self.space, self.normalised, mean)

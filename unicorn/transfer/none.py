@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32
 
-from unicorn.transfer.centring import NoCentring
 from unicorn.transfer.fitted import FittedTransfer
 from unicorn.transfer.statistics import Statistics
-from unicorn.transfer.transfer import ImageCentring, ImageMean, NoiseKey
+from unicorn.transfer.transfer import NoiseKey
 
 
 @dataclass(kw_only=True)
@@ -18,7 +17,7 @@ class NoTransferSettings:
 
     def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "NoTransfer":
         """The transfer of a training split, which it need not see."""
-        return NoTransfer(space=statistics.space, normalised=statistics.normalised)
+        return NoTransfer.of(statistics)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,7 +29,3 @@ class NoTransfer(FittedTransfer):
     ) -> Float32[np.ndarray, "n d"]:
         """The vectors themselves, in float32."""
         return vectors.astype(np.float32)
-
-    def image_centring(self, mean: ImageMean | None = None) -> ImageCentring:
-        """Images stay as they are."""
-        return NoCentring()

@@ -9,11 +9,10 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from unicorn.errors import UserError
-from unicorn.transfer.centring import NoCentring
 from unicorn.transfer.fitted import FittedTransfer
 from unicorn.transfer.geometry import centred, unit
 from unicorn.transfer.statistics import Statistics
-from unicorn.transfer.transfer import ImageCentring, ImageMean, NoiseKey
+from unicorn.transfer.transfer import NoiseKey
 
 
 @dataclass(kw_only=True)
@@ -25,26 +24,14 @@ class ReAlignSettings:
     def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "ReAlign":
         """The transfer of a training split, in one pass over its vectors.
 
-        Raises UserError if there are no image statistics, or they are of another space or normalisation.
+        Raises UserError if there are no image statistics, or they are not such as `ReAlign.onto` takes.
         """
         if self.image_statistics is None:
             raise UserError(
                 "transfer=realign needs statistics of images: set image_statistics= to a folder of them. "
                 "`python evaluate.py run=null task=statistics encoder=... out=...` makes them."
             )
-        images = Statistics.load(Path(self.image_statistics))
-        images.require(statistics.space, statistics.normalised)
-        text_mean, image_mean = statistics.mean.astype(np.float32), images.mean.astype(np.float32)
-        scale = sqrt(images.trace / statistics.trace)
-        anchored = ((anchor(chunk, text_mean, image_mean, scale), None) for chunk in chunks)
-        return ReAlign(
-            space=statistics.space,
-            normalised=statistics.normalised,
-            text_mean=text_mean,
-            image_mean=image_mean,
-            scale=scale,
-            anchored_mean=Statistics.from_chunks(statistics.space, anchored).mean.astype(np.float32),
-        )
+        return ReAlign.onto(Statistics.load(Path(self.image_statistics)), statistics, chunks)
 
 
 def anchor(
@@ -69,13 +56,33 @@ class ReAlign(FittedTransfer):
     scale: float
     anchored_mean: Float32[np.ndarray, " d"]
 
+    @classmethod
+    def onto(cls, images: Statistics, texts: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "ReAlign":
+        """The transfer of text vectors, in one pass over them, onto those statistics of images.
+
+        Raises UserError if the two are of different spaces or normalisations, or one does not spread.
+        """
+        images.require(texts.space, texts.normalised)
+        for side, statistics in (("texts", texts), ("images", images)):
+            if statistics.trace == 0:
+                raise UserError(
+                    f"transfer=realign gives texts the spread of images, and all {statistics.count:,} {side} of "
+                    f"{statistics.space} have one vector. Take {side} that differ."
+                )
+        text_mean, image_mean = texts.mean.astype(np.float32), images.mean.astype(np.float32)
+        scale = sqrt(images.trace / texts.trace)
+        anchored = ((anchor(chunk, text_mean, image_mean, scale), None) for chunk in chunks)
+        return cls.of(
+            texts,
+            text_mean=text_mean,
+            image_mean=image_mean,
+            scale=scale,
+            anchored_mean=Statistics.from_chunks(texts.space, anchored).mean.astype(np.float32),
+        )
+
     def text(
         self, vectors: Float[np.ndarray, "n d"], domains: Iterable[str] | None, noise: NoiseKey
     ) -> Float32[np.ndarray, "n d"]:
         """n(x' - mean(x') + mean(V)): projecting onto the sphere moved the mean, and this puts it back."""
         anchored = anchor(vectors, self.text_mean, self.image_mean, self.scale)
         return unit(centred(anchored, self.anchored_mean) + self.image_mean)
-
-    def image_centring(self, mean: ImageMean | None = None) -> ImageCentring:
-        """Images stay as they are."""
-        return NoCentring()

@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 # A unit vector that went through float16 has a norm within this of one.
 UNIT_NORM_TOLERANCE = 1e-2
 
-# So few that float32 sums them with almost no error: the trace is a difference, and sees it.
+# So few that float32 sums them with almost no error.
 ROWS_PER_SUM = 64
 
 # So few that they are still in the processor's cache when they are gone through again.
@@ -59,42 +59,47 @@ class Statistics:
         vectors: Float[np.ndarray, "n d"],
         domains: Sequence[str] | None = None,
         covariance: bool = False,
+        first: int = 0,
     ) -> Self:
         """The statistics of one non-empty chunk; float32 within a few rows, float64 across.
 
-        Raises UserError if a vector is not finite.
+        `first` is the number of its first row among all. Raises UserError, naming the row, if a vector is not finite.
         """
         labels = np.asarray(domains or ())
-        total = np.zeros(vectors.shape[1])
-        domain_total = {name: np.zeros_like(total) for name in sorted(set(domains or ()))}
-        square, normalised = 0.0, True
-        products = _Products(len(total)) if covariance else None
+        dimension = vectors.shape[1]
+        total, square, normalised = np.zeros(dimension), 0.0, True
+        domain_total = {name: np.zeros(dimension) for name in sorted(set(domains or ()))}
+        products = np.zeros((dimension, dimension)) if covariance else None
+        # All sums are about a vector near the mean: about 0 they would lose digits to what all vectors share.
+        pivot: Float32[np.ndarray, " d"] | None = None
         starts = range(0, len(vectors), ROWS_AT_ONCE)
         for start, few in zip(starts, widened_blocks(vectors, ROWS_AT_ONCE), strict=True):
             squared_norms = np.vecdot(few, few)
             if not (finite := np.isfinite(squared_norms)).all():
-                row = start + int(np.argmin(finite))
-                raise UserError(
-                    f"row {row} of {len(vectors)} vectors of {space} has a NaN or an infinity. Encode in float32."
-                )
-            total += _sum(few)
-            square += float(squared_norms.sum(dtype=np.float64))
-            if products is not None:
-                products.add(few)
+                row = first + start + int(np.argmin(finite))
+                raise UserError(f"row {row} of the vectors of {space} has a NaN or an infinity. Encode in float32.")
             normalised &= bool((np.abs(np.sqrt(squared_norms) - 1) < UNIT_NORM_TOLERANCE).all())
+            pivot = _near_mean(few) if pivot is None else pivot
+            apart = few - pivot
+            total += _sum(apart)
+            square += float(np.vecdot(apart, apart).sum(dtype=np.float64))
+            if products is not None:
+                products += apart.T @ apart
             for name, of_domain in domain_total.items():
-                of_domain += _sum(few[labels[start : start + ROWS_AT_ONCE] == name])
-        mean = total / len(vectors)
+                of_domain += _sum(apart[labels[start : start + ROWS_AT_ONCE] == name])
+        assert pivot is not None  # the chunk is not empty
+        count, origin = len(vectors), pivot.astype(np.float64)
+        off = total / count
         domain_count = {name: int((labels == name).sum()) for name in domain_total}
         return cls(
             space=space,
             normalised=normalised,
-            count=len(vectors),
-            mean=mean,
-            trace=max(0.0, square / len(vectors) - float(mean @ mean)),
+            count=count,
+            mean=origin + off,
+            trace=max(0.0, square / count - float(off @ off)),
             domain_count=domain_count,
-            domain_mean={name: domain_total[name] / rows for name, rows in domain_count.items()},
-            covariance=products and products.covariance(mean, len(vectors)),
+            domain_mean={name: origin + domain_total[name] / rows for name, rows in domain_count.items()},
+            covariance=None if products is None else products / count - np.outer(off, off),
         )
 
     @classmethod
@@ -106,12 +111,11 @@ class Statistics:
     ) -> Self:
         """The statistics of non-empty chunks, each with its rows' domains; a core takes one at a time.
 
-        Raises UserError if there is no chunk, or a vector is not finite.
+        Raises UserError if there is no chunk, or, naming its row of all, a vector is not finite.
         """
         total: Self | None = None
-        with ThreadPoolExecutor(THREADS) as pool:
-            for part in _in_order(pool, partial(cls.of, space, covariance=covariance), chunks):
-                total = total.merge(part) if total else part
+        for part in in_order(partial(cls.of, space), _numbered(chunks, covariance)):
+            total = total.merge(part) if total else part
         if total is None:
             raise UserError(f"there are no vectors of {space} to take the mean of.")
         return total
@@ -196,21 +200,19 @@ class Statistics:
         return cls(**description, mean=tensors["mean"], domain_mean=dict(means), covariance=tensors.get("covariance"))
 
 
-class _Products:
-    """Sums of products of two dimensions, about a vector near the mean: about 0 they would lose digits."""
+def _numbered(
+    chunks: Iterable[tuple[Float[np.ndarray, "n d"], Sequence[str] | None]], covariance: bool
+) -> Iterator[tuple[Float[np.ndarray, "n d"], Sequence[str] | None, bool, int]]:
+    """What `Statistics.of` takes of each chunk, with the number of its first row."""
+    first = 0
+    for vectors, domains in chunks:
+        yield vectors, domains, covariance, first
+        first += len(vectors)
 
-    def __init__(self, dimension: int) -> None:
-        self._pivot: Float32[np.ndarray, " d"] | None = None
-        self._sums = np.zeros((dimension, dimension))
 
-    def add(self, few: Float32[np.ndarray, "n d"]) -> None:
-        self._pivot = few.mean(axis=0) if self._pivot is None else self._pivot
-        apart = few - self._pivot
-        self._sums += apart.T @ apart
-
-    def covariance(self, mean: Float64[np.ndarray, " d"], count: int) -> Float64[np.ndarray, "d d"]:
-        gap = mean - self._pivot
-        return self._sums / count - np.outer(gap, gap)
+def _near_mean(vectors: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, " d"]:
+    """The mean but for float32's rounding; where all vectors are the same, exactly that one."""
+    return vectors[0] + (vectors - vectors[0]).mean(axis=0)
 
 
 def _sum(vectors: Float32[np.ndarray, "n d"]) -> Float64[np.ndarray, " d"]:
@@ -220,16 +222,15 @@ def _sum(vectors: Float32[np.ndarray, "n d"]) -> Float64[np.ndarray, " d"]:
     return sums.sum(axis=0, dtype=np.float64) + vectors[whole:].sum(axis=0, dtype=np.float64)
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, function: Callable[[*Arguments], Result], calls: Iterable[tuple[*Arguments]]
-) -> Iterator[Result]:
-    """The results of calls in their order, one more on its way than there are threads."""
+def in_order(function: Callable[[*Arguments], Result], calls: Iterable[tuple[*Arguments]]) -> Iterator[Result]:
+    """The results of calls in their order; a core takes one at a time, and one more is on its way than there are."""
     on_the_way = deque[Future[Result]]()
-    for arguments in calls:
-        on_the_way.append(pool.submit(function, *arguments))
-        if len(on_the_way) > THREADS:
-            yield on_the_way.popleft().result()
-    yield from (future.result() for future in on_the_way)
+    with ThreadPoolExecutor(THREADS) as pool:
+        for arguments in calls:
+            on_the_way.append(pool.submit(function, *arguments))
+            if len(on_the_way) > THREADS:
+                yield on_the_way.popleft().result()
+        yield from (future.result() for future in on_the_way)
 
 
 def _describe(space: str, normalised: bool) -> str:

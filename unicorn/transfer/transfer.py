@@ -1,12 +1,12 @@
 """The seam of the transfers: both sides of the shift in one object, so that training and inference agree."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 
 from unicorn.transfer.statistics import Statistics
 
@@ -18,6 +18,8 @@ class NoiseKey:
     seed: int
     epoch: int
     rows: Int64[np.ndarray, " n"]
+    drawn: dict[int, Float32[np.ndarray, "n d"]] = field(default_factory=dict[int, Any], compare=False, repr=False)
+    """By dimension, what was drawn before: transfers that are given one key share it."""
 
 
 class ImageCentring(Protocol):
@@ -63,6 +65,11 @@ class Transfer(Protocol):
         """Name of the embedding space that it was fitted in; image vectors must be of the same."""
         ...
 
+    @property
+    def normalised(self) -> bool:
+        """Whether the text vectors that it was fitted to were of unit norm; image vectors must be likewise."""
+        ...
+
     def text(
         self, vectors: Float[np.ndarray, "n d"], domains: Iterable[str] | None, noise: NoiseKey
     ) -> Float[np.ndarray, "n d"]:
@@ -78,6 +85,7 @@ class Transfer(Protocol):
         ...
 
 
+@runtime_checkable
 class TransferSettings(Protocol):
     """What a file of conf/transfer/ names."""
 

@@ -18,7 +18,7 @@ class ZeroSettings:
 
     def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "Zero":
         """The transfer of a training split, which it need not see."""
-        return Zero(space=statistics.space, normalised=statistics.normalised)
+        return Zero.of(statistics)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,7 +33,7 @@ class Zero(FittedTransfer):
 
     def image_centring(self, mean: ImageMean | None = None) -> ImageCentring:
         """Images become zeros, too."""
-        return ZeroCentring()
+        return ZeroCentring(self.space, self.normalised, mean)
 
 
 class ZeroCentring(NoCentring):

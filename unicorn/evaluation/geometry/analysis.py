@@ -1,17 +1,16 @@
 """The task: the gap between text and images, raw and under each transfer, on a run's pictures or on files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float32
 
-from unicorn.dataset.vectors import read_vectors
 from unicorn.errors import UserError
 from unicorn.evaluation.geometry import drawing
 from unicorn.evaluation.geometry.drawing import Method
 from unicorn.evaluation.geometry.moments import (
-    FIRST,
     SUBSPACES,
     anisotropy,
     cosines,
@@ -20,9 +19,10 @@ from unicorn.evaluation.geometry.moments import (
     eigen,
     energy_ratio,
     log_spectrum_correlation,
+    shares,
     subspace_overlap,
 )
-from unicorn.evaluation.geometry.paired import measure_pairs, paired_cosine, recall
+from unicorn.evaluation.geometry.paired import compare, measure_pairs, recall
 from unicorn.evaluation.geometry.sampled import (
     CLUSTERS,
     ROWS_PER_CLUSTER,
@@ -32,18 +32,20 @@ from unicorn.evaluation.geometry.sampled import (
     cluster_transfer,
     separability,
 )
-from unicorn.evaluation.geometry.views import View, chosen, gap_moments, moments
+from unicorn.evaluation.geometry.transfers import NOISY, NONE, fit_all, transfer_name
+from unicorn.evaluation.geometry.views import Side, Sides, View, chosen, gap_moments, moments, slices
 from unicorn.evaluation.task import Analysis, FileStudy, Findings, Pairs
 from unicorn.evaluation.told import Told
 from unicorn.report.html import Section
-from unicorn.transfer.mean_shift import MeanShiftSettings
 from unicorn.transfer.statistics import Statistics
-from unicorn.transfer.transfer import Transfer
+from unicorn.transfer.transfer import Transfer, TransferSettings
 
 
 @dataclass(kw_only=True)
 class GeometrySettings:
-    """What is sampled, at most, and by which seed; the rest is of all rows. docs/geometry.md defines the numbers.
+    """What is sampled, at most; the rest is of all rows. docs/geometry.md defines the numbers.
+
+    `seed` draws the samples and the noise of the transfers that have one.
 
     `text` and `image` name files of vectors (.npy, .safetensors, .parquet), which are studied instead of a run's
     pictures: as pairs, row by row, if they have as many rows.
@@ -71,7 +73,9 @@ class GeometrySettings:
             return Geometry(self)
         if self.text is None or self.image is None:
             raise UserError("geometry.text and geometry.image are files of two sides: name both, or neither.")
-        return FileGeometry(self, Path(self.text), Path(self.image))
+        from unicorn.evaluation.geometry.files import FileGeometry
+
+        return FileGeometry(Geometry(self), Path(self.text), Path(self.image))
 
 
 class Geometry:
@@ -80,67 +84,93 @@ class Geometry:
     def __init__(self, settings: GeometrySettings) -> None:
         self._settings = settings
 
-    def run(self, pairs: Pairs, transfers: Mapping[str, Transfer]) -> Findings:
+    def run(self, pairs: Pairs, transfer: Transfer | TransferSettings) -> Findings:
         """The numbers that docs/geometry.md defines; `none` in a key is the raw space.
 
         Raises UserError if a side has one row or none, or a vector is not finite.
         """
+        return self.measure(
+            Side(name="texts", vectors=pairs.text), Side(name="images", vectors=pairs.image), pairs.domains, transfer
+        )
+
+    def measure(
+        self, text_side: Side, image_side: Side, domains: Sequence[str], transfer: Transfer | TransferSettings
+    ) -> Findings:
+        """The same of two sides, as pairs if they have as many rows; domains are those of pairs, or none."""
         settings, told = self._settings, Told()
-        for side, vectors in (("texts", pairs.text), ("images", pairs.image)):
-            if len(vectors) < 2:
-                raise UserError(f"there are too few {side} for a geometry: {len(vectors)}, and 2 are needed at least.")
-        text, image = moments("text", pairs.text, pairs.domains), moments("image", pairs.image, pairs.domains)
-        views = [View(name="none", pairs=pairs, seed=settings.seed)]
-        views += [View.under(name, pairs, transfer, settings.seed) for name, transfer in transfers.items()]
-        paired = text.count == image.count
-        told.metrics |= {"texts": text.count, "images": image.count, "gap_norm": views[0].gap_norm()}
-        self._tell_views(told, views, paired)
+        sides = Sides(text=text_side, image=image_side, domains=domains, seed=settings.seed)
+        for side in (sides.text, sides.image):
+            if len(side) < 2:
+                raise UserError(
+                    f"there are too few {side.name} for a geometry: {len(side)}, and 2 are needed at least."
+                )
+        text, image = moments(sides.text, domains), moments(sides.image, domains)
+        views = self._views(told, sides, text, image, transfer)
+        told.metrics |= {"texts": text.count, "images": image.count}
+        self._tell_views(told, views)
+        told.metrics["gap_norm"] = told.metrics[f"gap_norm/{NONE}"]
         self._tell_spectra(told, text, image)
-        if paired:
-            self._tell_pairs(told, views[0], gap_moments(pairs))
-            self._tell_clusters(told, views[0])
+        if sides.paired:
+            self._tell_pairs(told, sides)
+            self._tell_clusters(told, sides)
         else:
             told.left_out.append("all that needs pairs, as the two sides have different numbers of rows")
         self._tell_domains(told, text, image)
-        told.figures += [drawing.spaces(views, method, settings.drawn, settings.seed) for method in settings.methods]
-        left_out = f" Left out: {'; '.join(told.left_out)}." if told.left_out else ""
-        sampled = f" Sampled: {'; '.join(told.sampled)}."
+        self._draw_spaces(told, views, text, image, transfer_name(transfer))
+        noisy = [name for name in views if name in NOISY]
+        scaled = [side.name for side in (sides.text, sides.image) if side.scaled]
         section = Section(
             title="Text and images in one space",
             text=(
-                f"{text.count:,} texts and {image.count:,} images{', in pairs' if paired else ''}. `none` is the raw "
-                f"space.{sampled}{left_out}"
+                f"{text.count:,} texts and {image.count:,} images{', in pairs' if sides.paired else ''}. `none` is the "
+                f"raw space. Sampled by the seed {settings.seed}, as is the noise of {', '.join(noisy)}: "
+                f"{'; '.join(told.sampled)}.{told.without()}"
+                + (f" Scaled to unit norm, which they had not: {', '.join(scaled)}." if scaled else "")
             ),
             figures=told.figures,
             tables=told.tables,
         )
         return Findings(metrics=told.metrics, sections=[section])
 
-    def _tell_views(self, told: Told, views: list[View], paired: bool) -> None:
+    def _views(
+        self, told: Told, sides: Sides, text: Statistics, image: Statistics, transfer: Transfer | TransferSettings
+    ) -> dict[str, View]:
+        """The sides raw, and under every transfer that they allow."""
+
+        def chunks() -> Iterator[Float32[np.ndarray, "n d"]]:
+            return (sides.text.of(rows) for rows in slices(len(sides.text)))
+
+        transfers, left_out = fit_all(transfer, text, image, chunks)
+        told.left_out += [f"{name}, which {why}" for name, why in left_out.items()]
+        return {name: View.under(name, sides, fitted, image) for name, fitted in transfers.items()}
+
+    def _tell_views(self, told: Told, views: Mapping[str, View]) -> None:
         """Gap, paired cosine, separability and retrieval, raw and under each transfer."""
-        settings, rows = self._settings, dict[str, dict[str, float]]()
-        counts = len(views[0].pairs.text), len(views[0].pairs.image)
-        separated = min(settings.separated, *counts)
-        for view in views:
-            text, image = (
-                side(chosen(count, separated, settings.seed))
-                for side, count in zip((view.text, view.image), counts, strict=True)
-            )
-            rows[view.name] = {"gap_norm": view.gap_norm(), "separability": separability(text, image, settings.seed)}
-            if paired:
-                rows[view.name]["paired_cosine"] = paired_cosine(view)
+        settings, sides = self._settings, views[NONE].sides
+        separated = min(settings.separated, len(sides.text), len(sides.image))
+        rows = dict[str, dict[str, float]]()
+        for name, compared in compare([*views.values()]).items():
+            view = views[name]
+            text = view.text(chosen(len(sides.text), separated, settings.seed))
+            image = view.image(chosen(len(sides.image), separated, settings.seed))
+            rows[name] = {"gap_norm": compared.gap_norm, "separability": separability(text, image, settings.seed)}
+            if compared.paired_cosine is not None:
                 found = recall(view, settings.gallery, settings.seed)
-                rows[view.name] |= {f"recall_at_{rank}": value for rank, value in found.items()}
+                rows[name]["paired_cosine"] = compared.paired_cosine
+                rows[name] |= {f"recall_at_{rank}": value for rank, value in found.items()}
         told.table("transfer", rows)
         told.sampled.append(f"{separated:,} rows of each side for the classifier")
-        if paired:
-            told.sampled.append(f"{min(settings.gallery, counts[0]):,} pairs for retrieval")
+        if sides.paired:
+            told.sampled.append(f"{min(settings.gallery, len(sides.text)):,} pairs for retrieval")
 
     def _tell_spectra(self, told: Told, text: Statistics, image: Statistics) -> None:
         """How alike the shapes of the two clouds are."""
         dimension = len(text.mean)
         if min(text.count, image.count) <= dimension:
             told.left_out.append(f"spectra, which need more rows than the {dimension} dimensions")
+            return
+        if min(text.trace, image.trace) == 0:
+            told.left_out.append("spectra, which need texts that differ and images that differ")
             return
         spectra = {name: eigen(_covariance(side)) for name, side in (("text", text), ("image", image))}
         values = {name: spectrum for name, (spectrum, _) in spectra.items()}
@@ -166,13 +196,15 @@ class Geometry:
         )
         told.figures.append(drawing.spectra(values))
 
-    def _tell_pairs(self, told: Told, raw: View, gap: Statistics) -> None:
+    def _tell_pairs(self, told: Told, sides: Sides) -> None:
         """How constant the gap is over pairs, and what shape its residuals have."""
-        measures = measure_pairs(raw, gap.mean)
+        gap = gap_moments(sides)
+        measures = measure_pairs(sides, gap.mean)
+        direction = float(measures.direction.mean(dtype=np.float64))
         told.numbers(
             "pair by pair",
             {
-                "directional_consistency": float(measures.direction.mean(dtype=np.float64)),
+                "directional_consistency": direction if gap.mean.any() else np.nan,
                 "energy_ratio": energy_ratio(gap),
                 "residual_norm": float(measures.residual_norm.mean(dtype=np.float64)),
             },
@@ -182,17 +214,16 @@ class Geometry:
             told.left_out.append(f"the residuals' spectrum, which needs more than {len(gap.mean)} pairs")
             return
         values, _ = eigen(_covariance(gap))
-        shares = {
-            f"residual_variance/{rank}": float(value / values.sum()) for rank, value in enumerate(values[:FIRST], 1)
-        }
         shape = {"residual_effective_dimension": effective_dimension(values), "residual_anisotropy": anisotropy(values)}
-        told.numbers("residuals", shape | shares)
+        told.numbers(
+            "residuals", shape | {f"residual_variance/{rank}": share for rank, share in enumerate(shares(values), 1)}
+        )
 
-    def _tell_clusters(self, told: Told, raw: View) -> None:
+    def _tell_clusters(self, told: Told, sides: Sides) -> None:
         """Whether clusters of texts agree on the gap, and whether that of some serves the others."""
         settings = self._settings
-        rows = chosen(len(raw.pairs.text), settings.clustered, settings.seed)
-        text, image = raw.text(rows), raw.image(rows)
+        rows = chosen(len(sides.text), settings.clustered, settings.seed)
+        text, image = sides.text.of(rows), sides.image.of(rows)
         told_of = dict[str, dict[str, float]]()
         for count in CLUSTERS:
             if len(rows) < ROWS_PER_CLUSTER * count:
@@ -227,31 +258,22 @@ class Geometry:
             "gaps of domains",
             {"domain_gap_cosine/mean": float(others.mean()), "domain_gap_cosine/least": float(others.min())},
         )
-        told.figures.append(drawing.domain_matrix([*gaps], matrix))
+        if np.isfinite(matrix).all():
+            told.figures.append(drawing.domain_matrix([*gaps], matrix))
 
-
-class FileGeometry:
-    """The same of vectors in files, raw and under mean shift; they come without domains."""
-
-    def __init__(self, settings: GeometrySettings, text: Path, image: Path) -> None:
-        self._settings = settings
-        self._text = text
-        self._image = image
-
-    def findings(self) -> Findings:
-        """Raises UserError if a file cannot be read, or the two are of different dimensions, or not of unit norm."""
-        text, image = read_vectors(self._text), read_vectors(self._image)
-        if text.shape[1] != image.shape[1]:
-            raise UserError(
-                f"{self._text} has vectors of {text.shape[1]} dimensions and {self._image} of {image.shape[1]}: name "
-                "files of one encoder."
-            )
-        statistics = {path: Statistics.of(str(path), side) for path, side in ((self._text, text), (self._image, image))}
-        for path, side in statistics.items():
-            if not side.normalised:
-                raise UserError(f"{path} holds vectors that are not of unit norm. Divide each by its norm first.")
-        transfer = MeanShiftSettings().fit(statistics[self._text], ())
-        return Geometry(self._settings).run(Pairs(text=text, image=image, domains=()), {"mean_shift": transfer})
+    def _draw_spaces(
+        self, told: Told, views: Mapping[str, View], text: Statistics, image: Statistics, asked: str
+    ) -> None:
+        """Where texts and images lie, raw and under the transfer that is asked for."""
+        if len(text.mean) < 2 or min(text.trace, image.trace) == 0:
+            told.left_out.append("scatter plots, which need two dimensions, texts that differ and images that differ")
+            return
+        raw = views[NONE]
+        view = views.get(asked, raw)
+        told.figures += [
+            drawing.spaces(raw, view, method, self._settings.drawn, self._settings.seed)
+            for method in self._settings.methods
+        ]
 
 
 def _covariance(statistics: Statistics) -> np.ndarray:

@@ -35,21 +35,20 @@ class Method(StrEnum):
             raise UserError("geometry.methods: umap is an extra, not installed: pip install 'unicorn-vlm[umap]'.")
 
 
-def spaces(views: Sequence[View], method: Method, drawn: int, seed: int) -> Figure:
-    """Raw text, text under the last of the views, and the images under it, in one plane."""
-    raw, last = views[0], views[-1]
-    texts, images = (chosen(len(side), drawn, seed) for side in (raw.pairs.text, raw.pairs.image))
+def spaces(raw: View, view: View, method: Method, drawn: int, seed: int) -> Figure:
+    """Raw text, text under another view, and the images under it, in one plane."""
+    texts, images = (chosen(len(side), drawn, seed) for side in (raw.sides.text, raw.sides.image))
     groups = {"text": raw.text(texts)}
-    if last is not raw:
-        groups["synthetic"] = last.text(texts)
-    groups["real"] = last.image(images)
+    if view is not raw:
+        groups["synthetic"] = view.text(texts)
+    groups["real"] = view.image(images)
     stacked = np.concatenate(list(groups.values()))
     plane = _reduced(stacked, method, seed)
     edges = np.cumsum([len(group) for group in groups.values()])[:-1]
-    name = last.name.replace("_", " ")
-    synthetic = "" if last is raw else f"the same after {name} (synthetic: what a model is trained on), and "
+    name = view.name.replace("_", " ")
+    synthetic = "" if view is raw else f"the same after {name} (synthetic: what a model is trained on), and "
     caption = f"{method.words} of {len(texts):,} texts, {synthetic}images (real: what it is asked about)."
-    return scatter(f"{method}_{last.name}", caption, dict(zip(groups, np.split(plane, edges), strict=True)))
+    return scatter(f"{method}_{view.name}", caption, dict(zip(groups, np.split(plane, edges), strict=True)))
 
 
 def _reduced(vectors: Float[np.ndarray, "n d"], method: Method, seed: int) -> Float[np.ndarray, "n 2"]:

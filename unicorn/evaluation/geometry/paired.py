@@ -1,15 +1,20 @@
 """What pairs tell, one by one, and how often one finds the other."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64
 
-from unicorn.evaluation.geometry.views import View, chosen
+from unicorn.evaluation.geometry.views import Sides, View, chosen, slices
 from unicorn.transfer.geometry import unit
+from unicorn.transfer.statistics import in_order
 
 RANKS = (1, 5, 10)
 _QUERIES_AT_ONCE = 1024
+_ROWS_AT_ONCE = 1024
+"""So few that a transfer's steps find them in the processor's cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +26,12 @@ class PairMeasures:
     residual_norm: Float32[np.ndarray, " n"]
 
 
-def measure_pairs(view: View, mean_gap: Float64[np.ndarray, " d"]) -> PairMeasures:
-    """cos(u, v), cos(gap, g) and |gap - g| of every pair, with gap = v - u."""
+def measure_pairs(sides: Sides, mean_gap: Float64[np.ndarray, " d"]) -> PairMeasures:
+    """cos(u, v), cos(gap, g) and |gap - g| of every raw pair, with gap = v - u."""
     mean_gap = mean_gap.astype(np.float32)
     columns = list[tuple[Float32[np.ndarray, " n"], ...]]()
-    for text, image in view.both():
+    for rows in slices(len(sides.text)):
+        text, image = sides.text.of(rows), sides.image.of(rows)
         gap = image - text
         direction = cosine(gap, np.broadcast_to(mean_gap, gap.shape))
         columns.append((cosine(text, image), direction, np.linalg.norm(gap - mean_gap, axis=1)))
@@ -33,10 +39,62 @@ def measure_pairs(view: View, mean_gap: Float64[np.ndarray, " d"]) -> PairMeasur
     return PairMeasures(cosine=cosines, direction=directions, residual_norm=norms)
 
 
-def paired_cosine(view: View) -> float:
-    """Mean cosine of a text and its image; a vector of zeros has a cosine of zero with all others."""
-    total = sum(float(cosine(text, image).sum(dtype=np.float64)) for text, image in view.both())
-    return total / len(view.pairs.text)
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """Of text and images under a transfer: |mean(v) - mean(u)| (Liang et al., arXiv 2203.02053), and mean cos(u, v).
+
+    A vector of zeros has a cosine of zero with all others; without pairs there are no cosines.
+    """
+
+    gap_norm: float
+    paired_cosine: float | None
+
+
+def compare(views: Sequence[View]) -> dict[str, Compared]:
+    """All views of the same two sides, in one pass over all rows."""
+    sides = views[0].sides
+    sums = [_Sums() for _ in views]
+    calls = ((rows,) for rows in slices(max(len(sides.text), len(sides.image)), _ROWS_AT_ONCE))
+    for parts in in_order(partial(_sums, views), calls):
+        sums = [whole + part for whole, part in zip(sums, parts, strict=True)]
+    return {
+        view.name: Compared(
+            gap_norm=float(np.linalg.norm(of.image / len(sides.image) - of.text / len(sides.text))),
+            paired_cosine=of.cosine / len(sides.text) if sides.paired else None,
+        )
+        for view, of in zip(views, sums, strict=True)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Over rows: of text vectors, of image vectors, and of the cosines of both."""
+
+    text: Float64[np.ndarray, " d"] | float = 0.0
+    image: Float64[np.ndarray, " d"] | float = 0.0
+    cosine: float = 0.0
+
+    def __add__(self, other: "_Sums") -> "_Sums":
+        return _Sums(self.text + other.text, self.image + other.image, self.cosine + other.cosine)
+
+
+def _sums(views: Sequence[View], rows: slice) -> list[_Sums]:
+    """Each row is read once for all views, and its noise is drawn once."""
+    sides = views[0].sides
+    texts = sides.texts(rows) if rows.start < len(sides.text) else None
+    images = sides.image.of(rows) if rows.start < len(sides.image) else None
+    parts = list[_Sums]()
+    for view in views:
+        text = None if texts is None else view.transfer.text(*texts)
+        image = None if images is None else view.centring.transform(images)
+        parts.append(
+            _Sums(
+                0.0 if text is None else text.sum(axis=0).astype(np.float64),
+                0.0 if image is None else image.sum(axis=0).astype(np.float64),
+                float(cosine(text, image).sum()) if sides.paired and text is not None and image is not None else 0.0,
+            )
+        )
+    return parts
 
 
 def cosine(left: Float[np.ndarray, "n d"], right: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
@@ -51,7 +109,7 @@ def recall(view: View, gallery: int, seed: int) -> dict[str, float]:
 
     The right one's rank is that by cosine; among equals it is drawn, so that equal vectors find each other by chance.
     """
-    rows = chosen(len(view.pairs.text), gallery, seed)
+    rows = chosen(len(view.sides.text), gallery, seed)
     text, image = unit(view.text(rows)), unit(view.image(rows))
     ways = {"text_to_image": (text, image), "image_to_text": (image, text)}
     return {

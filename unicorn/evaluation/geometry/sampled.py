@@ -44,7 +44,7 @@ class Agreement:
 
 
 def cluster_agreement(gap: Float32[np.ndarray, "n d"], of: Int64[np.ndarray, " n"]) -> Agreement:
-    """How far the clusters of `of` agree on the gap."""
+    """How far the clusters of `of` agree on the gap; NaN where one of them, or all together, have none."""
     means = _cluster_means(gap, of)
     with_all = cosines(np.concatenate([gap.mean(axis=0, dtype=np.float64)[np.newaxis], means]))[0, 1:]
     return Agreement(
@@ -61,11 +61,14 @@ def cluster_transfer(
 ) -> tuple[float, float]:
     """Mean cosine of pairs in the target clusters, before and after text moves by the mean gap of the source clusters.
 
-    So large a share of the clusters, drawn by the seed, is the source. If the gap is one, it serves clusters in which
-    it was not measured.
+    So large a share of the clusters, drawn by the seed, is the source; one cluster at least is, and one is not. If the
+    gap is one, it serves clusters in which it was not measured. NaN if there are not two clusters.
     """
     names = np.random.default_rng(seed).permutation(np.unique(of))
-    source = np.isin(of, names[: round(share * len(names))])
+    if len(names) < 2:
+        return np.nan, np.nan
+    sources = min(max(round(share * len(names)), 1), len(names) - 1)
+    source = np.isin(of, names[:sources])
     step = (image[source] - text[source]).mean(axis=0, dtype=np.float64).astype(np.float32)
     targets = text[~source], image[~source]
     return float(cosine(*targets).mean()), float(cosine(targets[0] + step, targets[1]).mean())
