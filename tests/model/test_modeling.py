@@ -77,7 +77,7 @@ def test_the_loss_is_the_cross_entropy_of_the_supervised_tokens(language_model: 
     probabilities = logits.log_softmax(-1)
     expected = -(probabilities[0, 2, 6] + probabilities[0, 4, 8]) / 2
     torch.testing.assert_close(output.loss, expected)
-    assert output.logits.shape == (2, model.config.text_config.vocab_size)
+    assert output.logits is None
     halved = model(input_ids=ids, image_embeds=torch.ones(1, DIMENSION), labels=labels, num_items_in_batch=4).loss
     torch.testing.assert_close(halved, expected / 2)
 

@@ -26,7 +26,10 @@ class VisualMode(StrEnum):
 
 
 class Dtype(StrEnum):
-    """The type of the language model's weights; the projector's are always float32."""
+    """The type of the language model's weights as they are loaded; the projector is made in float32.
+
+    `trainer.precision` says what training makes of them.
+    """
 
     float32 = "float32"
     bfloat16 = "bfloat16"
@@ -36,7 +39,11 @@ class Attention(StrEnum):
     """Implementations of attention that keep packed samples apart."""
 
     sdpa = "sdpa"
+    """PyTorch's, with a mask over all pairs of a row's tokens: slow on a GPU for long packed rows."""
+    flex_attention = "flex_attention"
+    """PyTorch's, compiled, which skips the blocks between samples; trains on CUDA alone."""
     flash_attention_2 = "flash_attention_2"
+    """Of the package flash-attn, sample by sample; on CUDA alone."""
     eager = "eager"
 
 
@@ -62,24 +69,30 @@ class ModelSettings:
         """The model for image vectors of length `dimension`, and the tokeniser, which keeps `<image>` whole.
 
         The projector is drawn from torch's global seed; the language model stays bit for bit what it was.
-        Raises UserError where there is no such language model, or one that this model cannot wrap.
+        Raises UserError where there is no such language model, one that this model cannot wrap, or no way to
+        run it as the settings say.
         """
         import torch
         from transformers import AutoModelForCausalLM
 
         from unicorn.model.configuration import UnicornConfig
+        from unicorn.model.extras import apply_liger_kernels, four_bit_weights
         from unicorn.model.modeling import UnicornForConditionalGeneration
 
         tokenizer = self.tokenizer()
+        quantization = four_bit_weights() if self.load_in_4bit else None
         try:
             language_model = AutoModelForCausalLM.from_pretrained(
                 locate(self.language_model),
                 dtype=getattr(torch, self.dtype.value),
                 attn_implementation=self.attention.value,
+                quantization_config=quantization,
             )
         except (OSError, ValueError) as error:
             raise cannot_load(self.language_model, error) from error
         refuse_scaled_logits(self.language_model, language_model.config)
+        if self.liger_kernels:
+            apply_liger_kernels(language_model)
         config = cast("Any", UnicornConfig)(  # which also takes what every configuration does
             text_config=language_model.config,
             embedding_dimension=dimension,

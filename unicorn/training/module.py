@@ -31,7 +31,7 @@ class UnicornModule(LightningModule):
     fixed number of packs instead: therefore the optimisation is manual.
     """
 
-    def __init__(self, model: nn.Module, stage: Stage, *, seed: int, log_every: int) -> None:
+    def __init__(self, model: nn.Module, stage: Stage, *, seed: int, log_every: int, fused_optimizer: bool) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.strict_loading = False
@@ -39,6 +39,7 @@ class UnicornModule(LightningModule):
         self.stage = stage
         self.seed = seed
         self.log_every = log_every
+        self.fused_optimizer = fused_optimizer
         self.numbers: dict[str, float] = {}
         """What was logged last."""
 
@@ -46,7 +47,8 @@ class UnicornModule(LightningModule):
         """AdamW with a warm-up and a cosine to zero over all steps."""
         settings = self.stage.settings
         steps = self.data.order.steps_per_epoch * settings.epochs
-        optimizer = AdamW(self.stage.parameter_groups(self.model), weight_decay=0.0)
+        groups = self.stage.parameter_groups(self.model)
+        optimizer = AdamW(groups, weight_decay=0.0, fused=self.fused_optimizer or None)  # None: torch's own choice
         scheduler = get_cosine_schedule_with_warmup(optimizer, math.ceil(settings.warmup * steps), steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -62,7 +64,7 @@ class UnicornModule(LightningModule):
     def training_step(self, step: Step) -> None:
         """All packs backward, then one clipped step. Raises UserError where the gradient is not finite."""
         torch.manual_seed(self._dropout_seed())
-        loss = torch.zeros((), device=self.device)
+        loss = torch.zeros((), device=self.device, dtype=torch.float32)
         for index, pack in enumerate(step.packs):
             with self._synchronising(index == len(step.packs) - 1):
                 part = self._loss(pack, step.supervised)
@@ -82,7 +84,7 @@ class UnicornModule(LightningModule):
             loss=self._sum(loss),
             learning_rate=learning_rate,
             gradient_norm=norm.item(),
-            tokens_per_second=self._sum(torch.tensor(step.tokens / seconds, device=self.device)),
+            tokens_per_second=self._sum(torch.tensor(step.tokens / seconds, device=self.device, dtype=torch.float32)),
         )
 
     def on_validation_epoch_start(self) -> None:

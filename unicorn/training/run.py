@@ -26,6 +26,7 @@ from unicorn.files import cannot_write, lock_folder
 from unicorn.model.modeling import UnicornForConditionalGeneration
 from unicorn.stamp import CHECKSUMS, stamps_of, write_sealed
 from unicorn.training.checkpoint import newest
+from unicorn.training.layers import prepare_layers
 from unicorn.training.logger import LoggerSettings
 from unicorn.training.module import UnicornModule
 from unicorn.training.record import StageRecord
@@ -90,8 +91,12 @@ def run_stage(
             seed=seed,
             folder=record.folder,
         )
+        prepare_layers(module, checkpointing=trainer.gradient_checkpointing, compiling=trainer.compile)
         lightning = trainer.build(stage, record.checkpoints, logger.build(record.folder, run.name))
-        metrics = _fit(lightning, UnicornModule(module, stage, seed=seed, log_every=trainer.log_every), batches, record)
+        unicorn = UnicornModule(
+            module, stage, seed=seed, log_every=trainer.log_every, fused_optimizer=trainer.fused_optimizer
+        )
+        metrics = _fit(lightning, unicorn, batches, record)
     named = {f"{stage.name}/{key}": value for key, value in metrics.items()}
     return StageResult(model=stage.finish(module).eval(), metrics=named)
 
@@ -124,6 +129,7 @@ def save_model(folder: Path, model: UnicornForConditionalGeneration, tokenizer: 
     """
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
+    model.dequantize()
     try:
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
