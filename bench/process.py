@@ -41,6 +41,18 @@ def anonymous_bytes(process: int | str = "self") -> int:
     raise RuntimeError(f"/proc/{process}/smaps_rollup names no anonymous memory")
 
 
+def reset_peak() -> int:
+    """Forget the highest resident memory that this process had; returns what it has now."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak_bytes()
+
+
+def peak_bytes() -> int:
+    """The highest resident memory of this process since `reset_peak`."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
 def children_bytes() -> int:
     """Anonymous memory of this process's largest child."""
     return max(anonymous_bytes(child.pid or "self") for child in active_children())

@@ -86,7 +86,7 @@ def test_gradient_checkpointing_changes_nothing_but_memory(training: Training, s
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("default")  # the compiler's own
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("settings", [ALIGN, replace(LORA, dropout=0.0)])  # compiled code draws other dropout
 def test_compiled_layers_change_nothing_and_are_compiled_once_for_all_shapes(
@@ -106,7 +106,7 @@ def test_compiled_layers_change_nothing_and_are_compiled_once_for_all_shapes(
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("default")  # the compiler's own
 def test_a_stage_trains_with_compiled_layers(training: Training) -> None:
     plain = training.run("plain", ALIGN)
     trainer = TrainerSettings(accelerator="cpu", compile=True)
@@ -168,7 +168,9 @@ def test_precision_says_the_type_of_what_learns(
     rotary = "language_model.model.rotary_emb.inv_freq"
     assert torch.equal(dict(half.trained.named_buffers())[rotary], dict(before.named_buffers())[rotary])
     losses = [float(loss.split()[0]) for loss in half.losses(name, "tune").values()]
-    assert any(torch.tensor(loss).bfloat16().item() != torch.tensor(loss).item() for loss in losses)  # summed in float32
+    assert any(
+        torch.tensor(loss).bfloat16().item() != torch.tensor(loss).item() for loss in losses
+    )  # summed in float32
     exact = training.run(f"exact-{type(settings).__name__}", ALIGN, settings)
     assert metrics["tune/validation/loss"] == pytest.approx(exact["tune/validation/loss"], rel=0.1)
 
@@ -266,6 +268,7 @@ class Quantizer:
         self.dequantized = dequantized
 
     def dequantize(self, model: Any, dtype: torch.dtype | None = None) -> None:
+        del model.hf_quantizer
         self.dequantized(model)
 
 
@@ -273,9 +276,14 @@ def test_quantised_weights_cannot_be_tuned_in_full_and_are_plain_when_adapters_a
     model, _ = training.model()
     whole: list[Any] = []
     model.language_model.hf_quantizer = Quantizer(whole.append)  # type: ignore[assignment]
-    with pytest.raises(UserError, match=r"model\.load_in_4bit=true: 4-bit weights cannot learn\. Choose tune=lora or false"):
+    model.language_model.is_loaded_in_4bit = True  # type: ignore[assignment]
+    with pytest.raises(
+        UserError, match=r"model\.load_in_4bit=true: 4-bit weights cannot learn\. Choose tune=lora or false"
+    ):
         FULL.build().prepare(model)
     stage = LORA.build()
     merged = stage.finish(stage.prepare(model))
     assert isinstance(merged, UnicornForConditionalGeneration)
     assert whole == [model.language_model]
+    merged.dequantize()  # once is enough
+    assert len(whole) == 1

@@ -66,8 +66,9 @@ class UnicornForConditionalGeneration(UnicornPreTrainedModel, GenerationMixin):
 
     @property
     def is_quantized(self) -> bool:
-        """Whether the language model's weights are quantised, and cannot learn."""
-        return getattr(self.language_model, "hf_quantizer", None) is not None
+        """Whether the language model's weights are in 4 bits, and cannot learn."""
+        model = cast("Any", self.language_model)
+        return getattr(model, "is_loaded_in_4bit", False) and hasattr(model, "hf_quantizer")
 
     def dequantize(self, dtype: torch.dtype | None = None) -> None:
         """Make quantised weights of the language model plain ones of what they stand for; adapters stay."""
