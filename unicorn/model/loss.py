@@ -76,7 +76,9 @@ class _SummedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        gradients = iter([gradient * grad_outputs[0] for gradient in ctx.saved_tensors])
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # as the decorator types it
+        ctx: Any, scale: Float[Tensor, ""]
+    ) -> tuple[Tensor | None, ...]:
+        gradients = iter([gradient * scale for gradient in ctx.saved_tensors])
         needed = [ctx.learns, *ctx.weights_learn]
         return (None, None, None, None, *(next(gradients) if each else None for each in needed))

@@ -127,9 +127,7 @@ class FullTuneStage(TuneStage):
     def prepare(self, model: "UnicornForConditionalGeneration") -> "nn.Module":
         """The model, nothing frozen. Raises UserError if its weights are quantised."""
         if model.is_quantized:
-            raise UserError(
-                "model.load_in_4bit=true: 4-bit weights cannot learn. Choose tune=lora or false."
-            )
+            raise UserError("model.load_in_4bit=true: 4-bit weights cannot learn. Choose tune=lora.")
         model.requires_grad_(True)
         return model
 
