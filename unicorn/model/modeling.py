@@ -70,6 +70,11 @@ class UnicornForConditionalGeneration(UnicornPreTrainedModel, GenerationMixin):
         model = cast("Any", self.language_model)
         return getattr(model, "is_loaded_in_4bit", False) and hasattr(model, "hf_quantizer")
 
+    @property
+    def _sees_packs_in_one_row(self) -> bool:
+        """Whether attention keeps packed samples apart in a batch of one row alone, as transformers' flash does."""
+        return "flash" in cast("Any", self.language_model.config)._attn_implementation
+
     def dequantize(self, dtype: torch.dtype | None = None) -> None:
         """Make quantised weights of the language model plain ones of what they stand for; adapters stay."""
         if self.is_quantized:
@@ -114,6 +119,13 @@ class UnicornForConditionalGeneration(UnicornPreTrainedModel, GenerationMixin):
         """
         if inputs_embeds is None:
             inputs_embeds = self.embed(cast("Tensor", input_ids), image_embeds)
+        rows = inputs_embeds.shape[0]
+        flat = rows > 1 and position_ids is not None and attention_mask is None and self._sees_packs_in_one_row
+        if flat:  # a row begins at position 0 as a sample does
+            inputs_embeds, position_ids = (
+                inputs_embeds.flatten(0, 1)[None],
+                cast("Tensor", position_ids).flatten()[None],
+            )
         outputs = self.language_model.get_decoder()(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
@@ -122,6 +134,8 @@ class UnicornForConditionalGeneration(UnicornPreTrainedModel, GenerationMixin):
             **kwargs,
         )
         hidden: Tensor = outputs.last_hidden_state
+        if flat:
+            hidden = hidden.unflatten(1, (rows, -1))[0]
         loss = logits = None
         if labels is None:
             kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
