@@ -116,7 +116,10 @@ def in_fresh_processes(settings: TrainingBenchSettings, language_model: str) -> 
     todo = [line for stage in Stage for line in lines(stage, settings.compiled)]
     task = partial(measure, language_model=language_model, samples=settings.samples, rounds=settings.rounds)
     with ProcessPoolExecutor(settings.processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        measured = list(pool.map(task, todo))
+        measured: list[Measurement] = []
+        for each in pool.map(task, todo):
+            measured.append(each)
+            print(f"{len(measured)} of {len(todo)}: {each.stage}, {each.name}: {each.samples_per_second:.3g} samples/s")
     return {stage: [each for each in measured if each.stage is stage] for stage in Stage}
 
 
@@ -154,7 +157,8 @@ def bench(settings: TrainingBenchSettings) -> dict[Stage, list[Measurement]]:
         **{stage: list(map(asdict, ways)) for stage, ways in measured.items()},
     }
     with replacing(settings.results) as temporary:
-        temporary.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+        options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+        temporary.write_bytes(orjson.dumps(content, option=options) + b"\n")
     ours = {stage: next(way for way in ways if way.name == "Unicorn") for stage, ways in measured.items()}
     page = PAGE.format(
         machine=machine_line(at),
