@@ -50,6 +50,6 @@ def _require(key: str, package: str, extra: str) -> None:
     import torch
 
     if find_spec(package) is None:
-        raise UserError(f"{key}=true: {package} is an extra, not installed: pip install 'unicorn-vlm[{extra}]'.")
+        raise UserError(f"{key}=true needs a package that is not here, {package}: pip install 'unicorn-vlm[{extra}]'.")
     if not torch.cuda.is_available():
         raise UserError(f"{key}=true needs a CUDA device, and there is none here. Set it to false.")
