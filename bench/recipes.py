@@ -132,7 +132,7 @@ def make_samples(stage: Stage, count: int, tokenizer: PreTrainedTokenizerFast, v
     pairs = random.integers(6, 9, count)
     return conversation.conversations(
         [
-            [turn for _ in range(number) for turn in (said(Role.USER, 6, 14), said(Role.ASSISTANT, 8, 32))]
+            [turn for _ in range(number) for turn in (said(Role.USER, 6, 16), said(Role.ASSISTANT, 10, 40))]
             for number in pairs
         ]
     )
@@ -141,8 +141,8 @@ def make_samples(stage: Stage, count: int, tokenizer: PreTrainedTokenizerFast, v
 def vocabulary(tokenizer: PreTrainedTokenizerFast) -> list[str]:
     """Words that are one token of the tokeniser, and some that are two."""
     pieces = sorted(token for token in tokenizer.get_vocab() if token[1:].isascii() and token[1:].isalpha())
-    whole = [token[1:].lower() for token in pieces if token[0] == "Ġ" and len(token) > 3]
-    return [word if number % WORDS_OF_TWO_TOKENS else word + whole[-number] for number, word in enumerate(whole)]
+    whole = [token[1:] for token in pieces if token[0] == "Ġ" and len(token) > 4 and token[1:].islower()]
+    return [f"{word}." if number % WORDS_OF_TWO_TOKENS == 0 else word for number, word in enumerate(whole)]
 
 
 def collate(samples: Sequence[Sample], *, packed: bool, row_length: int = ROW_LENGTH) -> Batch:

@@ -24,6 +24,8 @@ from unicorn.report.table import markdown_table, numbers_table, show
 from unicorn.training.align import AlignSettings
 from unicorn.training.tune import LoraTuneSettings
 
+PARAMETERS = 134_515_008
+"""Of SmolLM2-135M."""
 EXPECTED = {Stage.align: 5.0, Stage.tune: 4.0}
 SAME = {"loss": 1e-4, "gradient": 1e-3}
 """Largest relative difference of what a lever says it leaves as it is."""
@@ -48,11 +50,14 @@ published one, and lever by lever between them.
   gradients for every weight. Unicorn: one visual token, rows packed to {row_length} tokens or the longest sample,
   cross-entropy in chunks over supervised positions, and gradients for what learns alone: the projector, and in tune
   adapters of rank 128.
-- A step is forward and backward of all samples; the optimiser's own step, one for {batches} samples, is left out and
-  told below. Every line is a process of its own, of one thread, {processes} at a time. Seconds are CPU seconds of that
+- A step is forward and backward of all samples; the optimiser's own step, one for {batches} samples,
+  is left out and told below. Every line is a process of its own, of one thread, {processes} at a time. Seconds are CPU seconds of that
   process, the median of up to {rounds} steps, so that whatever else the machine does counts little.
 - Memory is the highest resident memory of a step over what the process held before it: activations, logits, gradients.
-- Equal on equal samples: {equal}.
+- Tune gains less than align: a conversation has about as many tokens of its own as there are copies to leave out, and
+  the adapters hold {share:.0%} as many weights as this small model, each of which takes its gradient.
+- Equal on equal samples, between recipes with as many visual tokens:
+  {equal}.
 - AdamW's step of Unicorn's tune ({adapted:.0f}M weights): {plain}, with `trainer.fused_optimizer` {fused}.
 
 ## What is not measured here
@@ -173,11 +178,11 @@ def bench(settings: TrainingBenchSettings) -> dict[Stage, list[Measurement]]:
         processes=settings.processes,
         rounds=settings.rounds,
         equal="; ".join(
-            f"in {stage} the losses of recipes with as many visual tokens are {apart['loss']:.0e} apart at most, "
-            f"relatively, and the norms of the projector's gradient {apart['gradient']:.0e}"
+            f"{stage}, losses {apart['loss']:.0e} and norms of the projector's gradient {apart['gradient']:.0e} apart"
             for stage, apart in worst.items()
         ),
         adapted=adapted / 1e6,
+        share=adapted / PARAMETERS,
         plain=duration(plain),
         fused=duration(fused),
     )
