@@ -3,7 +3,8 @@
 # make ablations  what each choice of the defaults is worth: longer
 # make analyses  the gap by domain and shifted test sets over three seeds: minutes, and no training
 # make bench  the data path beside the published way, the encoding beside others, the geometry of a million pairs (5 GB of
-#             disk for a while); writes docs/bench.md, encoding.md, geometry_at_scale.md
+#             disk for a while), training beside the published recipe; writes docs/bench.md, encoding.md,
+#             geometry_at_scale.md, training_speed.md
 # make test   every fast test;  make check: lint, format, types, import direction
 
 PYTHON ?= python3
@@ -61,6 +62,7 @@ bench: .venv/dev
 	$(BIN)/python -m bench.data_path
 	$(BIN)/python -m bench.encoding
 	$(BIN)/python -m bench.geometry
+	$(BIN)/python -m bench.training
 
 test: .venv/dev
 	$(BIN)/python -m pytest

@@ -9,4 +9,8 @@ page        the results as JSON, as tables in docs/bench.md and on the terminal
 data_path   the run
 
 encoding    captions encoded beside a plain loop and beside sentence-transformers, a run of its own
+
+training    align and tune beside the published recipe, lever by lever, a run of its own
+recipes     the recipes of a step;  training_steps: what one takes
+gpu         the same on one GPU, in the shape of Llama 3 8B
 """

@@ -148,6 +148,7 @@ def _commit() -> str:
         ":!docs/bench.md",
         ":!docs/encoding.md",
         ":!docs/geometry_at_scale.md",
+        ":!docs/training_speed.md",
     )
     return (git("rev-parse", "--short=10", "HEAD") or "unknown") + (" with changes" if changed else "")
 

@@ -85,7 +85,7 @@ def save_page(path: Path, comparisons: Sequence[Comparison], at: Mapping[str, An
         measured=comparisons[-1].published.extrapolated_from or last.rows,
         tokens=last.tokens_per_sample,
         h100=H100_SAMPLES_PER_SECOND,
-        rest=_bytes(last.dataset_bytes - last.disk_bytes),
+        rest=size_text(last.dataset_bytes - last.disk_bytes),
         rows=last.rows,
         agreement="; ".join(agreement),
     )
@@ -152,12 +152,12 @@ def figure_table(comparison: Comparison) -> TextTable:
             both("streaming, one worker, samples/s", _rate, lambda way: way.stream_rate, more=True),
             both("mean pass, loading included", duration, lambda way: way.mean_seconds),
             alone("- merely reading the same bytes", duration(ours.read_seconds)),
-            both("anonymous memory of a process", _bytes, lambda way: way.memory_bytes),
-            ("- of it imports", _bytes(theirs.imports_bytes), _bytes(ours.imports_bytes), ""),
-            both("anonymous memory of its worker", _bytes, lambda way: way.worker_bytes),
+            both("anonymous memory of a process", size_text, lambda way: way.memory_bytes),
+            ("- of it imports", size_text(theirs.imports_bytes), size_text(ours.imports_bytes), ""),
+            both("anonymous memory of its worker", size_text, lambda way: way.worker_bytes),
             both("start-up", duration, lambda way: way.startup_seconds),
             alone("- with checksums verified", duration(ours.verified_startup_seconds)),
-            both("bytes on disk", _bytes, lambda way: way.disk_bytes),
+            both("bytes on disk", size_text, lambda way: way.disk_bytes),
         ],
     )
 
@@ -170,7 +170,8 @@ def duration(seconds: float) -> str:
     return f"{seconds / 1e-6:.3g} µs"
 
 
-def _bytes(count: float) -> str:
+def size_text(count: float) -> str:
+    """Bytes as a person reads them."""
     return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from ctypes import CDLL
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from statistics import median
@@ -60,6 +61,19 @@ def most_anonymous_bytes() -> Generator[list[int]]:
         finished.set()
         looking.join()
         most[0] = max(most[0], anonymous_bytes())
+
+
+def reset_peak() -> int:
+    """Give unused memory back, forget the highest resident memory of this process, and return what it has now."""
+    CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak_bytes()
+
+
+def peak_bytes() -> int:
+    """The highest resident memory of this process since `reset_peak`."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def children_bytes() -> int:

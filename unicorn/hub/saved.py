@@ -21,6 +21,7 @@ def save_model(folder: Path, model: UnicornForConditionalGeneration, processor: 
     """
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
+    model.dequantize()
     try:
         model.save_pretrained(partial)
         processor.save_pretrained(partial)

@@ -5,7 +5,6 @@ from typing import Any, cast
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import AutoModelForCausalLM
 from transformers.cache_utils import Cache
 from transformers.generation.utils import GenerationMixin
@@ -13,6 +12,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
 
 from unicorn.model.configuration import UnicornConfig
+from unicorn.model.loss import summed_cross_entropy
 from unicorn.model.projector import Projector
 
 IGNORED = -100
@@ -61,6 +61,31 @@ class UnicornForConditionalGeneration(UnicornPreTrainedModel, GenerationMixin):
         """The language model's head."""
         return cast("nn.Module", self.language_model.get_output_embeddings())
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """As in any module, but a cast to bfloat16 leaves the buffers: angles of rotary embeddings need all digits."""
+        before = dict(self.named_buffers())
+        super()._apply(fn, recurse)
+        for name, buffer in self.named_buffers():
+            if buffer.dtype != before[name].dtype:
+                buffer.data = before[name].to(buffer.device)
+        return self
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether the language model's weights are in 4 bits, and cannot learn."""
+        model = cast("Any", self.language_model)
+        return getattr(model, "is_loaded_in_4bit", False) and hasattr(model, "hf_quantizer")
+
+    @property
+    def _sees_packs_in_one_row(self) -> bool:
+        """Whether attention keeps packed samples apart in a batch of one row alone, as transformers' flash does."""
+        return "flash" in cast("Any", self.language_model.config)._attn_implementation
+
+    def dequantize(self, dtype: torch.dtype | None = None) -> None:
+        """Make quantised weights of the language model plain ones of what they stand for; adapters stay."""
+        if self.is_quantized:
+            self.language_model.dequantize(dtype)
+
     def embed(
         self, input_ids: Int[Tensor, "batch length"], image_embeds: Float[Tensor, "images d"] | None = None
     ) -> Float[Tensor, "batch length hidden"]:
@@ -91,15 +116,22 @@ class UnicornForConditionalGeneration(UnicornPreTrainedModel, GenerationMixin):
         logits_to_keep: int | Int[Tensor, " kept"] = 0,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
-        """Logits at every position or at those to keep; with labels, the loss, and logits where it is taken.
+        """Logits at every position or at those to keep; with labels, the loss and no logits.
 
         Samples packed into one row, each with `position_ids` from 0, do not see each other: give no attention
         mask and `use_cache=False` then. The loss is the summed cross-entropy of the supervised tokens divided
-        by `num_items_in_batch`, or by their number. The logits beside it are `[supervised vocabulary]`, so
-        that `[batch length vocabulary]` never exists in training.
+        by `num_items_in_batch`, or by their number; it is taken in chunks, so that training never holds the
+        logits of all its positions.
         """
         if inputs_embeds is None:
             inputs_embeds = self.embed(cast("Tensor", input_ids), image_embeds)
+        rows = inputs_embeds.shape[0]
+        flat = rows > 1 and position_ids is not None and attention_mask is None and self._sees_packs_in_one_row
+        if flat:  # a row begins at position 0 as a sample does
+            inputs_embeds, position_ids = (
+                inputs_embeds.flatten(0, 1)[None],
+                cast("Tensor", position_ids).flatten()[None],
+            )
         outputs = self.language_model.get_decoder()(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
@@ -108,19 +140,21 @@ class UnicornForConditionalGeneration(UnicornPreTrainedModel, GenerationMixin):
             **kwargs,
         )
         hidden: Tensor = outputs.last_hidden_state
-        loss = None
+        if flat:
+            hidden = hidden.unflatten(1, (rows, -1))[0]
+        loss = logits = None
         if labels is None:
             kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
             logits = self.get_output_embeddings()(hidden[:, kept])
         else:
             targets = labels[:, 1:]
             supervised = targets != IGNORED
-            logits = self.get_output_embeddings()(hidden[:, :-1][supervised])
-            summed = functional.cross_entropy(logits.float(), targets[supervised], reduction="sum")
+            head = self.get_output_embeddings()
+            summed = summed_cross_entropy(head, hidden[:, :-1][supervised], targets[supervised])
             loss = summed / (num_items_in_batch or supervised.sum())
         return CausalLMOutputWithPast(
             loss=cast("Any", loss),
-            logits=logits,
+            logits=cast("Any", logits),
             past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,

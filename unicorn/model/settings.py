@@ -26,7 +26,10 @@ class VisualMode(StrEnum):
 
 
 class Dtype(StrEnum):
-    """The type of the language model's weights; the projector's are always float32."""
+    """The type of the language model's weights as they are loaded; the projector is made in float32.
+
+    `trainer.precision` says what training makes of them.
+    """
 
     float32 = "float32"
     bfloat16 = "bfloat16"
@@ -36,7 +39,11 @@ class Attention(StrEnum):
     """Implementations of attention that keep packed samples apart."""
 
     sdpa = "sdpa"
+    """PyTorch's, with a mask over all pairs of a row's tokens: slow on a GPU for long packed rows."""
+    flex_attention = "flex_attention"
+    """PyTorch's, compiled, which skips the blocks between samples; trains on CUDA alone."""
     flash_attention_2 = "flash_attention_2"
+    """Of the package flash-attn, sample by sample; on CUDA alone."""
     eager = "eager"
 
 
@@ -66,31 +73,40 @@ class ModelSettings:
     liger_kernels: bool = False
     """Liger's Triton kernels in the language model's layers (arXiv 2410.10989); the extra liger, on CUDA."""
 
+    def __post_init__(self) -> None:
+        if self.gguf_file and self.load_in_4bit:
+            raise UserError("model.load_in_4bit=true and model.gguf_file: a GGUF file is read whole. Choose one.")
+
     def build(self, dimension: int) -> "tuple[UnicornForConditionalGeneration, PreTrainedTokenizerFast]":
         """The model for image vectors of length `dimension`, and the tokeniser, which keeps `<image>` whole.
 
         The projector is drawn from torch's global seed; the language model stays bit for bit what it was.
-        Raises UserError where there is no such language model, or one that this model cannot wrap.
+        Raises UserError where there is no such language model, one that this model cannot wrap, or no way to
+        run it as the settings say.
         """
         import torch
         from transformers import AutoModelForCausalLM, GgufConfig
 
+        from unicorn.model.extras import apply_liger_kernels, four_bit_weights
+
         tokenizer = self.tokenizer()
-        folder = locate(self.language_model)
-        # Without a word transformers may keep GGUF weights packed, which cannot be trained.
-        packed = {"quantization_config": GgufConfig(dequantize=True)} if self.gguf_file else {}
+        quantization = four_bit_weights() if self.load_in_4bit else None
+        if self.gguf_file:  # without a word transformers may keep its weights packed, which cannot be trained
+            quantization = GgufConfig(dequantize=True)
         try:
             language_model = AutoModelForCausalLM.from_pretrained(
-                folder,
+                locate(self.language_model),
                 revision=self.revision,
                 gguf_file=self.gguf_file,
                 dtype=getattr(torch, self.dtype.value),
                 attn_implementation=self.attention.value,
-                **packed,
+                quantization_config=quantization,
             )
         except (OSError, ValueError) as error:
             raise cannot_load(self.language_model, error) from error
         refuse_scaled_logits(self.language_model, language_model.config)
+        if self.liger_kernels:
+            apply_liger_kernels(language_model)
         model = self._wrap(language_model, self.attention, dimension, cast("int", tokenizer.image_token_id))
         model.generation_config = language_model.generation_config
         model.generation_config.pad_token_id = tokenizer.pad_token_id

@@ -10,6 +10,8 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
+from unicorn.model.projector import Projector
+from unicorn.training.layers import decoder_layers
 from unicorn.training.strategy import PackStrategy
 
 
@@ -24,9 +26,8 @@ class FullySharded(PackStrategy, ModelParallelStrategy):
     def shard(self, model: nn.Module) -> None:
         """Every decoder layer and the projector are gathered alone, the rest with the root, whose forward is called."""
         mesh: DeviceMesh = self.device_mesh["data_parallel"]
-        layers = cast("Any", model).language_model._no_split_modules
-        parts = [module for module in model.modules() if type(module).__name__ in (*layers, "Projector")]
-        for module in (*parts, model):
+        projectors = [module for module in model.modules() if isinstance(module, Projector)]
+        for module in (*decoder_layers(model), *projectors, model):
             fully_shard(module, mesh=mesh, mp_policy=self._policy)
 
     # Checkpoints are one file: ModelParallelStrategy's own would not leave frozen weights out.

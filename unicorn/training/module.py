@@ -36,7 +36,7 @@ class UnicornModule(LightningModule):
     fixed number of packs instead: therefore the optimisation is manual.
     """
 
-    def __init__(self, model: nn.Module, stage: Stage, *, seed: int, log_every: int) -> None:
+    def __init__(self, model: nn.Module, stage: Stage, *, seed: int, log_every: int, fused_optimizer: bool) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.strict_loading = False
@@ -44,6 +44,7 @@ class UnicornModule(LightningModule):
         self.stage = stage
         self.seed = seed
         self.log_every = log_every
+        self.fused_optimizer = fused_optimizer
         self.numbers: dict[str, float] = {}
         """What was logged last."""
         self.learned: dict[str, Tensor] = {}
@@ -53,7 +54,8 @@ class UnicornModule(LightningModule):
         """AdamW with a warm-up and a cosine to zero over all steps."""
         settings = self.stage.settings
         steps = self.data.order.steps_per_epoch * settings.epochs
-        optimizer = AdamW(self.stage.parameter_groups(self.model), weight_decay=0.0)
+        groups = self.stage.parameter_groups(self.model)
+        optimizer = AdamW(groups, weight_decay=0.0, fused=self.fused_optimizer or None)  # None: torch's own choice
         scheduler = get_cosine_schedule_with_warmup(optimizer, math.ceil(settings.warmup * steps), steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -103,7 +105,7 @@ class UnicornModule(LightningModule):
         """All packs backward, then one clipped step. Raises NotFiniteError, with the samples' ids."""
         started = time.perf_counter()
         torch.manual_seed(self._dropout_seed())
-        loss = torch.zeros((), device=self.device)
+        loss = torch.zeros((), device=self.device, dtype=torch.float32)
         for index, pack in enumerate(step.packs):
             with self.strategy.accumulating(last=index == len(step.packs) - 1):
                 part = self._loss(pack, step.supervised)
@@ -138,7 +140,7 @@ class UnicornModule(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Begin the sums anew."""
-        self._held_out = torch.zeros(2, 2, device=self.device)
+        self._held_out = torch.zeros(2, 2, device=self.device, dtype=torch.float32)
 
     def validation_step(self, step: Step, batch_idx: int, dataloader_idx: int) -> None:
         """Add a held-out step's cross-entropy and its tokens to the sums, those of its loader."""

@@ -23,6 +23,7 @@ from unicorn.errors import StoppedError, UserError
 from unicorn.files import lock_folder
 from unicorn.model.modeling import UnicornForConditionalGeneration
 from unicorn.training.checkpoint import Checkpoints, newest
+from unicorn.training.layers import prepare_layers
 from unicorn.training.logger import LoggerSettings
 from unicorn.training.module import NotFiniteError, UnicornModule
 from unicorn.training.record import StageRecord
@@ -94,8 +95,12 @@ def run_stage(
             seed=seed,
             folder=record.folder,
         )
+        prepare_layers(module, checkpointing=trainer.gradient_checkpointing, compiling=trainer.compile)
         lightning = trainer.build(stage, record.checkpoints, logger.build(record.folder, common | own))
-        metrics = _fit(lightning, UnicornModule(module, stage, seed=seed, log_every=trainer.log_every), batches, record)
+        unicorn = UnicornModule(
+            module, stage, seed=seed, log_every=trainer.log_every, fused_optimizer=trainer.fused_optimizer
+        )
+        metrics = _fit(lightning, unicorn, batches, record)
     return {f"{stage.name}/{key}": value for key, value in metrics.items()}
 
 

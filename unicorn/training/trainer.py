@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 
 
 class Precision(StrEnum):
-    """The type that is computed in; with `bf16_mixed` the trained weights stay float32."""
+    """The type that is computed in, and that of the weights that learn."""
 
     float32 = "float32"
+    """Everything in the type of the weights: `model.dtype`, and the projector's float32."""
     bf16_mixed = "bf16_mixed"
+    """Matrices are multiplied in bfloat16, weights keep their type: the choice for align and LoRA, with
+    `model.dtype=bfloat16` for the frozen weights, since projector and adapters learn in float32."""
     bf16 = "bf16"
+    """All weights in bfloat16. With zero2 and zero3 DeepSpeed keeps float32 copies of those that learn, as the paper
+    does; elsewhere there are none, and a step of less than 1/256 of a weight is rounded away: at a full tune's 1e-5
+    most are."""
 
 
 class Strategy(StrEnum):

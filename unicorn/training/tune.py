@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from unicorn.dataset.manifest import Part
+from unicorn.errors import UserError
 from unicorn.training.stage import StageSettings, trainable
 
 if TYPE_CHECKING:
@@ -116,10 +117,12 @@ class LoraTuneStage(TuneStage):
         )
 
     def finish(self, module: "nn.Module") -> "UnicornForConditionalGeneration":
-        """The model with the adapters merged into its weights."""
+        """The model with the adapters merged into its weights, which are no longer quantised if they were."""
         from peft import PeftModel
 
-        return cast("UnicornForConditionalGeneration", cast("PeftModel", module).merge_and_unload())
+        adapted = cast("PeftModel", module)
+        cast("UnicornForConditionalGeneration", adapted.get_base_model()).dequantize()
+        return cast("UnicornForConditionalGeneration", adapted.merge_and_unload())
 
 
 class FullTuneStage(TuneStage):
@@ -128,7 +131,9 @@ class FullTuneStage(TuneStage):
     settings: FullTuneSettings
 
     def prepare(self, model: "UnicornForConditionalGeneration") -> "nn.Module":
-        """The model, nothing frozen."""
+        """The model, nothing frozen. Raises UserError if its weights are quantised."""
+        if model.is_quantized:
+            raise UserError("model.load_in_4bit=true: 4-bit weights cannot learn. Choose tune=lora.")
         model.requires_grad_(True)
         return model
 

@@ -1,0 +1,174 @@
+"""The benches of training at a tiny size: recipes that agree, and what was measured is written."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import bench.training
+from bench import gpu, recipes, training_steps
+from bench.recipes import LEVERS, PUBLISHED, UNICORN, Recipe, Stage, collate, loss_of, prepared
+from tests.training.tiny import DIMENSION, Training
+from unicorn.data.conversation import Sample
+from unicorn.model.modeling import IGNORED
+from unicorn.model.settings import VisualMode
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory: pytest.TempPathFactory) -> Training:
+    return Training(tmp_path_factory.mktemp("training"))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def samples(visual_tokens: int, image: int) -> list[Sample]:
+    random = np.random.default_rng(0)
+    return [
+        Sample(
+            input_ids=np.array([1, *[image] * visual_tokens, *random.integers(4, 20, length)], np.int32),
+            supervised=np.arange(1 + visual_tokens + length) > visual_tokens + length // 2,
+        )
+        for length in (9, 4, 7, 12)
+    ]
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+@pytest.mark.parametrize("visual_tokens", [1, 6])
+def test_recipes_of_as_many_visual_tokens_have_the_same_loss_and_gradient(
+    training: Training, monkeypatch: pytest.MonkeyPatch, stage: Stage, visual_tokens: int
+) -> None:
+    monkeypatch.setattr(recipes, "DIMENSION", DIMENSION)
+    found: list[tuple[float, float]] = []
+    for recipe in (
+        UNICORN,
+        PUBLISHED,
+        *(UNICORN.changed(lever, PUBLISHED) for lever in LEVERS),
+        Recipe(checkpointing=True),
+    ):
+        recipe = replace(recipe, visual_tokens=visual_tokens)
+        model, tokenizer = training.model(visual_tokens=visual_tokens, visual_mode=VisualMode.repeated)
+        module = prepared(stage, recipe, model)
+        batch = collate(samples(visual_tokens, tokenizer.image_token_id), packed=recipe.packed, row_length=30)
+        loss = loss_of(module, batch, recipe)
+        loss.backward()
+        found.append((loss.item(), training_steps.projector_gradient(module)))
+    for numbers in found:
+        assert numbers == pytest.approx(found[0], rel=1e-4)
+
+
+def test_packing_and_padding_hold_the_same_samples() -> None:
+    made = samples(1, 50)
+    packed, padded = (collate(made, packed=way, row_length=26) for way in (True, False))
+    assert packed.input_ids.numel() < padded.input_ids.numel() == 4 * 14
+    for batch in (packed, padded):
+        assert (batch.input_ids == 50).sum() == len(batch.image_embeds) == 4
+        assert (batch.labels != IGNORED).sum() == sum(int(sample.supervised.sum()) for sample in made)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_what_is_measured_is_written(training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipes, "DIMENSION", DIMENSION)
+    monkeypatch.setattr(
+        training_steps,
+        "make_samples",
+        lambda stage, count, tokenizer, visual_tokens: samples(visual_tokens, tokenizer.image_token_id)[:count],
+    )
+    monkeypatch.setattr(bench.training, "save_language_model", lambda folder: None)
+
+    def here(settings: bench.training.TrainingBenchSettings, _: str) -> dict[Stage, list[training_steps.Measurement]]:
+        return {
+            stage: [
+                training_steps.measure(line, training.language_model, settings.samples, settings.rounds)
+                for line in training_steps.lines(stage, settings.compiled)
+            ]
+            for stage in Stage
+        }
+
+    monkeypatch.setattr(bench.training, "in_fresh_processes", here)
+    monkeypatch.setattr(bench.training, "fresh", lambda _, __, fused: (0.25 if fused else 0.5, 3_000_000))
+    settings = bench.training.TrainingBenchSettings(
+        samples=3, rounds=1, compiled=False, results=tmp_path / "training.json", page=tmp_path / "training.md"
+    )
+    measured = bench.training.bench(settings)
+
+    names = [line.name for line in training_steps.lines(Stage.align, compiled=True)]
+    assert len(names) == 2 * len(LEVERS) + 4
+    assert [way.name for way in measured[Stage.align]] == names[:-1]
+    ways = {way.name: way for way in measured[Stage.align]}
+    assert ways["Unicorn"].computed < ways["published, one visual token"].computed < ways["published"].computed
+    results = json.loads(settings.results.read_text())
+    assert results["differences"]["tune"]["loss"] < 1e-4
+    assert results["ratios"]["align"] == pytest.approx(
+        ways["Unicorn"].samples_per_second / ways["published"].samples_per_second
+    )
+    page = settings.page.read_text()
+    assert page.count("| Unicorn without packed rows |") == 2
+    assert "weights): 500 ms, with `trainer.fused_optimizer` 250 ms." in page
+
+
+def test_recipes_that_disagree_are_an_error() -> None:
+    ways = [
+        training_steps.Measurement(
+            name=str(loss),
+            stage=Stage.align,
+            visual_tokens=1,
+            samples_per_second=1.0,
+            computed=1.0,
+            peak=1,
+            loss=loss,
+            gradient=1.0,
+            tokens=1.0,
+        )
+        for loss in (2.0, 2.001)
+    ]
+    assert bench.training.differences(ways) == {"loss": pytest.approx(5e-4), "gradient": 0.0}
+
+
+def test_without_a_gpu_the_bench_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["gpu"])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    gpu.main()
+    assert capsys.readouterr().out.startswith("bench.gpu: there is no GPU here, nothing is measured.")
+
+
+WHOLE = gpu.recipes()
+
+
+def test_the_bench_of_a_gpu_runs_at_a_tiny_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "STEPS", 1)
+    monkeypatch.setattr(gpu, "WARM_UP", 0)
+    monkeypatch.setattr(gpu, "recipes", lambda: dict(list(WHOLE.items())[:2]))
+    measured = gpu.bench(
+        gpu.GpuSettings(
+            device="cpu", shape=gpu.Shape.tiny, samples=4, published_samples=2, results=tmp_path / "gpu.json"
+        )
+    )
+    assert [(each.stage, each.samples) for each in measured] == [(stage, n) for stage in Stage for n in (2, 4)]
+    results = json.loads((tmp_path / "gpu.json").read_text())
+    assert results["attention"] == "sdpa"
+    assert results["goals"][0][0] == "align, MFU"
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_flops_are_those_that_torch_counts_without_attention(stage: Stage) -> None:
+    settings = gpu.GpuSettings(device="cpu", shape=gpu.Shape.tiny)
+    module = prepared(stage, UNICORN, gpu.make_model(settings, gpu.Attention.sdpa, UNICORN)).float()
+    made = gpu.random_samples(stage, 1, UNICORN, 512)
+    batch = collate(made, packed=True, row_length=1)
+    with FlopCounterMode(display=False) as counter:
+        loss_of(module, batch, UNICORN).backward()
+    matrices = sum(
+        number for operator, number in counter.get_flop_counts()["Global"].items() if "attention" not in str(operator)
+    )
+    needed = gpu.flops(module, batch, len(made[0].input_ids))
+    assert needed == pytest.approx(matrices, rel=0.05)

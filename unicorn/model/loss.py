@@ -1,0 +1,84 @@
+"""Cross-entropy from hidden states, the logits of a chunk of positions at a time."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+CHUNK_BYTES = 1 << 27
+"""Of the float32 logits that exist at a time: 261 positions of Llama 3's vocabulary, 682 of SmolLM2's."""
+
+
+def summed_cross_entropy(
+    head: nn.Module, hidden: Float[Tensor, "positions hidden"], targets: Int[Tensor, " positions"]
+) -> Float[Tensor, ""]:
+    """The summed cross-entropy of `targets` under the logits that `head` makes of `hidden`, in float32.
+
+    Never do logits or their gradient exist for more positions than `CHUNK_BYTES` hold. A chunk's gradients, of
+    its hidden states and of the head's weights that learn, are taken with its loss and kept for the backward
+    pass, which merely scales them (as Liger's fused linear cross-entropy does, arXiv 2410.10989): nothing is
+    computed twice.
+    """
+    positions = max(1, CHUNK_BYTES // (4 * cast("nn.Linear", head).out_features))
+    project, weights = _parts(head)
+    learn = torch.is_grad_enabled()
+    return cast("Any", _SummedCrossEntropy).apply(project, positions, learn, targets, hidden, *weights)
+
+
+def _parts(head: nn.Module) -> tuple[Callable[..., Tensor], list[Tensor]]:
+    """A head as a function of hidden states and weights, and its weights.
+
+    A linear head is asked for its weights once, not called chunk by chunk: where they are sharded (ZeRO-3) every
+    call gathers them from all ranks, and ranks have different numbers of chunks.
+    """
+    if type(head) is nn.Linear:
+        return functional.linear, [head.weight] if cast("Any", head.bias) is None else [head.weight, head.bias]
+    return lambda hidden, *_: head(hidden), [weight for weight in head.parameters() if weight.requires_grad]
+
+
+class _SummedCrossEntropy(torch.autograd.Function):
+    """Loss and gradients in the forward pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        project: Callable[..., Tensor],
+        positions: int,
+        learn: bool,
+        targets: Int[Tensor, " positions"],
+        hidden: Float[Tensor, "positions hidden"],
+        *weights: Tensor,
+    ) -> Float[Tensor, ""]:
+        learns, *weights_learn = (learn and needed for needed in ctx.needs_input_grad[4:])
+        learning = [weight for weight, needed in zip(weights, weights_learn, strict=True) if needed]
+        sums = [torch.zeros_like(weight) for weight in learning]
+        parts: list[Tensor] = []
+        total = hidden.new_zeros((), dtype=torch.float32)
+        for states, words in zip(hidden.split(positions), targets.split(positions), strict=True):
+            leaf = states.detach().requires_grad_(learns)
+            with torch.set_grad_enabled(learn):
+                loss = functional.cross_entropy(project(leaf, *weights).float(), words, reduction="sum")
+            total += loss.detach()
+            if loss.requires_grad:
+                gradients = list(torch.autograd.grad(loss, [leaf, *learning] if learns else learning))
+                if learns:
+                    parts.append(gradients.pop(0))
+                for whole, part in zip(sums, gradients, strict=True):
+                    whole += part
+        ctx.weights_learn = weights_learn
+        ctx.save_for_backward(*([torch.cat(parts)] if learns else []), *sums)
+        ctx.learns = learns
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # as the decorator types it
+        ctx: Any, scale: Float[Tensor, ""]
+    ) -> tuple[Tensor | None, ...]:
+        gradients = iter([gradient * scale for gradient in ctx.saved_tensors])
+        needed = [ctx.learns, *ctx.weights_learn]
+        return (None, None, None, None, *(next(gradients) if each else None for each in needed))
