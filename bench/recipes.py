@@ -123,19 +123,20 @@ def make_samples(stage: Stage, count: int, tokenizer: PreTrainedTokenizerFast, v
         for caption in generate_captions(count)
     ]
     if stage is Stage.align:
-        return conversation.captions(captions)
+        return [sample for sample in conversation.captions(captions) if isinstance(sample, Sample)]
     random = np.random.default_rng(0)
 
     def said(role: Role, low: int, high: int) -> Message:
         return Message(role=role, content=" ".join(random.choice(words, random.integers(low, high + 1))))
 
     pairs = random.integers(6, 9, count)
-    return conversation.conversations(
+    made = conversation.conversations(
         [
             [turn for _ in range(number) for turn in (said(Role.USER, 6, 16), said(Role.ASSISTANT, 10, 40))]
             for number in pairs
         ]
     )
+    return [sample for sample in made if isinstance(sample, Sample)]
 
 
 def vocabulary(tokenizer: PreTrainedTokenizerFast) -> list[str]:

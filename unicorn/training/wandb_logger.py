@@ -1,5 +1,6 @@
 """A training's run in Weights & Biases: all its stages in one, each under its name and over its own steps."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch.loggers import WandbLogger
@@ -14,7 +15,7 @@ class StageWandbLogger(WandbLogger):
         self._stage = stage
 
     @rank_zero_only
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log `loss` as `align/loss` over `align/step`: W&B's own step would have to go on through the stages."""
         self.experiment.define_metric(f"{self._stage}/*", step_metric=f"{self._stage}/step")
         named = {f"{self._stage}/{key}": number for key, number in metrics.items()}

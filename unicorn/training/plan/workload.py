@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from jaxtyping import Int64
 
-from unicorn.data.conversation import ConversationTokenizer
+from unicorn.data.conversation import ConversationTokenizer, Sample
 from unicorn.data.packing import deal, fill_rows
 from unicorn.data.settings import DataSettings
 from unicorn.dataset.manifest import Manifest, Part
@@ -156,7 +156,7 @@ def _counted(
     samples = [
         item.sample
         for item in stage.samples(cast("UnicornDataset", drawn), tokenizer)
-        if is_training(item.caption_id) and len(item.sample.input_ids) <= row_length
+        if is_training(item.caption_id) and isinstance(item.sample, Sample) and len(item.sample.input_ids) <= row_length
     ]
     if not samples:
         raise UserError(f"none of {len(chosen)} {part} of {dataset.path} can be trained on: see data.row_length.")
