@@ -50,9 +50,9 @@ published one, and lever by lever between them.
   gradients for every weight. Unicorn: one visual token, rows packed to {row_length} tokens or the longest sample,
   cross-entropy in chunks over supervised positions, and gradients for what learns alone: the projector, and in tune
   adapters of rank 128.
-- A step is forward and backward of all samples; the optimiser's own step, one for {batches} samples,
-  is left out and told below. Every line is a process of its own, of one thread, {processes} at a time. Seconds are
-  CPU seconds of that process, the median of up to {rounds} steps, so that whatever else the machine does counts little.
+- A step is forward and backward of all samples; the optimiser's own step, one for {batches} samples, is
+  left out and told below. Every line is a process of its own, of one thread, {processes} at a time. Seconds are CPU
+  seconds of that process, the median of up to {rounds} steps, so that whatever else the machine does counts little.
 - Memory is the highest resident memory of a step over what the process held before it: activations, logits, gradients.
 - Tune gains less than align: a conversation has about as many tokens of its own as there are copies to leave out, and
   the adapters hold {share:.0%} as many weights as this small model, each of which takes its gradient.
