@@ -13,6 +13,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Without an NVIDIA GPU torch comes from here: the same version without 3 GB of CUDA.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
+# Tests are of tiny tensors: a second thread costs more than it brings, and much more on a busy machine.
+ONE_THREAD = OMP_NUM_THREADS=1
+
 # So many seeds of everything, two runs side by side.
 SEEDS = 0,1,2
 SWEEP = -m seed=$(SEEDS) hydra/launcher=joblib hydra.launcher.n_jobs=2
@@ -65,13 +68,13 @@ bench: .venv/dev
 	$(BIN)/python -m bench.training
 
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(ONE_THREAD) $(BIN)/python -m pytest
 
 test-slow: .venv/dev
-	$(BIN)/python -m pytest -m slow
+	$(ONE_THREAD) $(BIN)/python -m pytest -m slow
 
 test-gpu: .venv/dev
-	$(BIN)/python -m pytest -m gpu
+	$(ONE_THREAD) $(BIN)/python -m pytest -m gpu
 
 check: .venv/dev
 	$(BIN)/ruff check

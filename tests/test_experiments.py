@@ -34,7 +34,7 @@ PAPER: dict[str, Any] = {
     "tune.epochs": 1,
     "tune.warmup": 0.03,
     "trainer.precision": "bf16_mixed",
-    "trainer.gradient_checkpointing": True,
+    "trainer.gradient_checkpointing": False,
     "trainer.fused_optimizer": True,
     "trainer.offload": False,
 }

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from unicorn.training.checkpoint import checkpoints
 from unicorn.training.record import StageRecord
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.slow
+IN_CI = {("zero2", "lora"), ("fsdp2", "full")}
 
 
 def two_ranks(training: Training, strategy: str, name: str, *stages: str, warned_at: int = 0) -> str:
@@ -49,8 +50,13 @@ def assert_learned_alike(training: Training, name: str, expected: str, stage: st
         assert [float(loss) for loss in other.split()] == pytest.approx([float(loss) for loss in one.split()], abs=1e-4)
 
 
-@pytest.mark.parametrize("tune", ["lora", "full"])
-@pytest.mark.parametrize("strategy", ["ddp", "zero2", "zero3", "fsdp2"])
+@pytest.mark.parametrize(
+    ("strategy", "tune"),
+    [
+        pytest.param(strategy, tune, marks=() if (strategy, tune) in IN_CI else pytest.mark.slow)
+        for strategy, tune in product(("ddp", "zero2", "zero3", "fsdp2"), ("lora", "full"))
+    ],
+)
 def test_two_ranks_learn_what_one_does(one: Training, strategy: str, tune: str) -> None:
     name = f"{strategy}-{tune}"
     two_ranks(one, strategy, name, "align", tune)
@@ -58,6 +64,7 @@ def test_two_ranks_learn_what_one_does(one: Training, strategy: str, tune: str) 
         assert_learned_alike(one, name, f"one-{tune}", stage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strategy", "next_strategy"),
     [("ddp", "zero2"), ("zero2", "zero3"), ("zero3", "fsdp2"), ("fsdp2", "ddp")],

@@ -9,9 +9,8 @@ import pytest
 import train as script
 from tests.conftest import run_script
 from tests.training.tiny import ALIGN, LORA, Dies, Training
-from unicorn.errors import StoppedError, UserError
+from unicorn.errors import StoppedError
 from unicorn.training.checkpoint import checkpoints
-from unicorn.training.trainer import Strategy, TrainerSettings
 
 
 def warn() -> None:
@@ -62,15 +61,3 @@ def test_the_command_says_how_to_go_on(small_dataset: Path, tmp_path: Path, monk
     said = finished.err.strip().splitlines()[-1]
     assert said.startswith(f"stopped by SIGTERM: step 1 of {tmp_path / 'run' / 'align'} is saved. Go on with: python ")
     assert said.endswith(f"train.py {asked[0]} {asked[1]} 'stages=[align]'")
-
-
-def test_devices_without_a_strategy_or_without_work_are_refused(training: Training) -> None:
-    with pytest.raises(
-        UserError, match=r"2 devices share the work by a strategy\. Set trainer\.strategy to ddp, zero2"
-    ):
-        training.run("two", ALIGN, trainer=TrainerSettings(accelerator="cpu", devices=2))
-    many = TrainerSettings(accelerator="cpu", devices=8, nodes=4, strategy=Strategy.ddp)
-    with pytest.raises(
-        UserError, match=r"align\.batch=16 conversations leave some of 32 devices without work\. Set it"
-    ):
-        training.run("many", ALIGN, trainer=many)

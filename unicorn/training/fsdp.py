@@ -10,6 +10,7 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
+from unicorn.errors import UserError
 from unicorn.model.projector import Projector
 from unicorn.training.layers import decoder_layers
 from unicorn.training.strategy import PackStrategy
@@ -25,6 +26,11 @@ class FullySharded(PackStrategy, ModelParallelStrategy):
 
     def shard(self, model: nn.Module) -> None:
         """Every decoder layer and the projector are gathered alone, the rest with the root, whose forward is called."""
+        if len(kinds := {weight.dtype for weight in model.parameters()}) > 1:
+            raise UserError(
+                f"trainer.strategy=fsdp2 shards weights of one type, and these have {len(kinds)}. Set "
+                "model.dtype=float32; they are computed with in bfloat16 where trainer.precision=bf16_mixed."
+            )
         mesh: DeviceMesh = self.device_mesh["data_parallel"]
         projectors = [module for module in model.modules() if isinstance(module, Projector)]
         for module in (*decoder_layers(model), *projectors, model):

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -81,6 +82,10 @@ class TrainerSettings:
         for key in ("checkpoint_every", "log_every"):
             if getattr(self, key) < 1:
                 raise UserError(f"trainer.{key}={getattr(self, key)}: must be 1 step or more.")
+        if self.offload and self.strategy not in (Strategy.zero2, Strategy.zero3):
+            raise UserError(
+                f"trainer.offload=true is DeepSpeed's, and trainer.strategy is {self.strategy}. Set it to zero2."
+            )
 
     def require(self, stage: "Stage") -> None:
         """Raises UserError where the devices and the stage's batch do not go together."""
@@ -156,6 +161,10 @@ class TrainerSettings:
             case Strategy.ddp:
                 return DataParallel(process_group_backend=backend, broadcast_buffers=False)
             case Strategy.zero2 | Strategy.zero3:
+                if find_spec("deepspeed") is None:
+                    raise UserError(
+                        f"trainer.strategy={self.strategy} needs DeepSpeed: pip install 'unicorn-vlm[deepspeed]'."
+                    )
                 from unicorn.training.zero import Zero
 
                 stage = 2 if self.strategy is Strategy.zero2 else 3
