@@ -2,6 +2,7 @@
 
 from math import sqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -396,3 +397,13 @@ def test_noise_is_standard_normal_and_new_for_every_row_epoch_and_seed():
     assert len(np.unique(values[:, 0])) > 0.999 * len(values)
     assert abs(np.corrcoef(noises[0].ravel(), noises[1].ravel())[0, 1]) < 0.02
     assert abs(np.corrcoef(noises[0].ravel(), noises[2].ravel())[0, 1]) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"), [(C3Settings, "variance"), (CloseSettings, "scale"), (MeanShiftNoiseSettings, "scale")]
+)
+def test_noise_of_a_negative_amount_is_refused(settings: Any, key: str) -> None:
+    for amount in (-0.1, float("nan"), float("inf")):
+        with pytest.raises(UserError, match=rf"{key}=\S+ of a transfer's noise: must be 0 or more\."):
+            settings(**{key: amount})
+    assert settings(**{key: 0.0})

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import ZipFile, is_zipfile
@@ -87,6 +88,7 @@ def _download(name: str, revision: str, files: Sequence[str]) -> Path:
         RevisionNotFoundError,
     )
 
+    getLogger("huggingface_hub").setLevel(ERROR)  # it would tell of every try, where one line at the end does
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=[*files], ignore_patterns="*/*"))
     except GatedRepoError as error:
@@ -102,7 +104,7 @@ def _download(name: str, revision: str, files: Sequence[str]) -> Path:
         ) from error
     except (LocalEntryNotFoundError, OSError) as error:
         raise UserError(
-            f"cannot fetch {name} at {revision}: {str(error).splitlines()[0]} Connect to the Hub, or name a folder."
+            f"cannot fetch {name} at {revision}: {in_a_line(error)}. Connect to the Hub, or name a folder."
         ) from error
 
 

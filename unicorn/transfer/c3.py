@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from unicorn.transfer.fitted import MeanTransfer
-from unicorn.transfer.geometry import centred, gaussian, unit
+from unicorn.transfer.geometry import centred, gaussian, require_noise, unit
 from unicorn.transfer.statistics import Statistics
 from unicorn.transfer.transfer import NoiseKey
 
@@ -18,6 +18,9 @@ class C3Settings:
     """`variance` is that of the noise in each dimension; the default is the paper's."""
 
     variance: float = 0.016
+
+    def __post_init__(self) -> None:
+        require_noise("variance", self.variance)
 
     def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "C3":
         """The transfer of a training split, of which the statistics tell all."""

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from unicorn.transfer.fitted import FittedTransfer
-from unicorn.transfer.geometry import gaussian, unit
+from unicorn.transfer.geometry import gaussian, require_noise, unit
 from unicorn.transfer.statistics import Statistics
 from unicorn.transfer.transfer import NoiseKey
 
@@ -17,6 +17,9 @@ class CloseSettings:
     """`scale` is the standard deviation of the noise in each dimension; 0.04 to 0.12 were published."""
 
     scale: float = 0.08
+
+    def __post_init__(self) -> None:
+        require_noise("scale", self.scale)
 
     def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "Close":
         """The transfer of a training split, which it need not see."""

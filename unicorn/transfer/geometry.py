@@ -1,9 +1,18 @@
 """The arithmetic that the transfers share: unit vectors, centring, and noise that belongs to a row."""
 
+from math import inf
+
 import numpy as np
 from jaxtyping import Float, Float32
 
+from unicorn.errors import UserError
 from unicorn.transfer.transfer import NoiseKey
+
+
+def require_noise(key: str, amount: float) -> None:
+    """Raise UserError, naming the key, if noise of this amount cannot be drawn."""
+    if not 0 <= amount < inf:
+        raise UserError(f"{key}={amount} of a transfer's noise: must be 0 or more.")
 
 
 def unit(vectors: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:

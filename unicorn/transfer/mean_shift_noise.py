@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from unicorn.transfer.fitted import MeanTransfer
-from unicorn.transfer.geometry import centred, gaussian, unit
+from unicorn.transfer.geometry import centred, gaussian, require_noise, unit
 from unicorn.transfer.statistics import Statistics
 from unicorn.transfer.transfer import NoiseKey
 
@@ -20,6 +20,9 @@ class MeanShiftNoiseSettings:
     """
 
     scale: float = 0.04
+
+    def __post_init__(self) -> None:
+        require_noise("scale", self.scale)
 
     def fit(self, statistics: Statistics, chunks: Iterable[Float[np.ndarray, "n d"]]) -> "MeanShiftNoise":
         """The transfer of a training split, of which the statistics tell all."""

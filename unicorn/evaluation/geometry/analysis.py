@@ -1,5 +1,6 @@
 """The task: the gap between text and images, raw and under each transfer, on a run's pictures or on files."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,8 @@ from unicorn.evaluation.told import Told
 from unicorn.report.html import Section
 from unicorn.transfer.statistics import Statistics
 from unicorn.transfer.transfer import Transfer, TransferSettings
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -130,6 +133,8 @@ class Geometry:
             figures=told.figures,
             tables=told.tables,
         )
+        if without := told.without().strip():
+            _log.warning("geometry: %s", without)
         return Findings(metrics=told.metrics, sections=[section])
 
     def _views(
