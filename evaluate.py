@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from unicorn import command
-from unicorn.config import Config, document, load_config, save_config
+from unicorn.config import Config, document, load_config, plain, save_config
 from unicorn.errors import UserError
 
 
@@ -13,7 +13,8 @@ def evaluate(config: Config) -> None:
     """Ask a trained model about real images: image tower -> shift -> answers, scores, figures.
 
     run=outputs/NAME names the run; task=scenes or a list of tasks; model, encoder and transfer are the run's.
-    With run=null vectors are studied and no model is asked; encoder= and out= are to be named then.
+    With run=null vectors are studied and no model is asked; out= is to be named then, and encoder= where the vectors
+    are not the embedded world's.
     """
     from unicorn.evaluation.answering import ModelAnswerer
     from unicorn.evaluation.benchmark import run_benchmark
@@ -94,7 +95,8 @@ def evaluate(config: Config) -> None:
         calibrate(run.path / MODEL / VISION, used[0])
     write_rejected(rejected, rejections)
     report = out / "report.html"
-    evaluation_report(run and run.path, list(findings.values()), rejections, document(asked)).write(report)
+    told = {name: plain(task) for name, task in config.tasks.items()} if of_files else document(asked)
+    evaluation_report(run and run.path, list(findings.values()), rejections, told).write(report)
     save_config(asked, out / "config.yaml")
     write_metrics(out, metrics)
     places = {"dataset": Path(trained.dataset), "run": run.path} if run else {}

@@ -35,7 +35,7 @@ class ImageStatistics:
         """
         statistics = Statistics.from_chunks(space, chunks, covariance=self._settings.covariance)
         metrics = {
-            "pictures": float(statistics.count),
+            "pictures": statistics.count,
             "trace": statistics.trace,
             "mean_norm": float((statistics.mean @ statistics.mean) ** 0.5),
         }

@@ -159,7 +159,7 @@ class ShiftedTest:
                 continue  # there is nothing to recover from
             near = np.flatnonzero(curves[shift] < step / 2)
             if len(near):
-                rows[shift]["pictures_to_halfway"] = float(near[0] + 1)
+                rows[shift]["pictures_to_halfway"] = int(near[0]) + 1
             else:
                 told.left_out.append(f"halfway after {shift}, which the running estimate does not reach")
         told.table("shift", rows)
