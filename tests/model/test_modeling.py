@@ -311,3 +311,8 @@ def test_a_tokenizer_without_a_fast_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bytes" / "tokenizer.json").unlink()
     with pytest.raises(UserError, match=r"the tokenizer of .*bytes has no fast version\. Choose another model"):
         ModelSettings(language_model=folder).tokenizer()
+
+
+def test_a_gguf_file_is_not_made_smaller_still() -> None:
+    with pytest.raises(UserError, match=r"load_in_4bit=true and model\.gguf_file: a GGUF file is read whole"):
+        ModelSettings(language_model="any", gguf_file="any.gguf", load_in_4bit=True)

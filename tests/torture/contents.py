@@ -4,6 +4,8 @@ import csv
 import json
 from pathlib import Path
 
+TOLD_BY_CLOCK = ("tokens_per_second", "samples_per_second", "data_wait", "memory_gb")
+
 
 def contents(folder: Path, name: Path | None = None) -> dict[str, object]:
     """Every file of a folder but its lock, by its path; of numbers and what seals them, all but what a clock said.
@@ -23,7 +25,10 @@ def _content(path: Path, name: Path) -> object:
             return {key: value for key, value in json.loads(path.read_text()).items() if "seconds" not in key}
         case "metrics.csv":
             with path.open(newline="") as file:
-                return [row | {"tokens_per_second": ""} for row in csv.DictReader(file)]
+                return [
+                    {key: value for key, value in row.items() if key not in TOLD_BY_CLOCK}
+                    for row in csv.DictReader(file)
+                ]
         case "stage.json":
             values = json.loads(path.read_text())
             del values["files"]["metrics.json"], values["xxh3_128"]

@@ -75,7 +75,7 @@ def test_a_full_disk_is_one_line_and_no_harm(
         disk.fill(starved.free)
         finished = scripts.run(*line, *starved.changes)
         said = re.fullmatch(
-            rf"(?:\w+: (?:goes on at step-\d+|finished before, read back)\n)*error: cannot write {work}/(\S+): "
+            rf"(?:\w+: (?:goes on at step-\d+|finished before)\n)*error: cannot write {work}/(\S+): "
             r".*No space left on device.*\. "
             r"Make room or choose another folder; what was there is kept\.\n",
             finished.err,
