@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 import torch
-from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
@@ -13,10 +13,10 @@ from torch.optim import Optimizer
 from unicorn.errors import UserError
 from unicorn.model.projector import Projector
 from unicorn.training.layers import decoder_layers
-from unicorn.training.strategy import PackStrategy
+from unicorn.training.strategy import ShardedStrategy
 
 
-class FullySharded(PackStrategy, ModelParallelStrategy):
+class FullySharded(ShardedStrategy, ModelParallelStrategy):
     """Shards over all devices; they are gathered in `compute_dtype`, and gradients summed in float32."""
 
     def __init__(self, devices: int, compute_dtype: torch.dtype, **named: Any) -> None:
@@ -36,12 +36,6 @@ class FullySharded(PackStrategy, ModelParallelStrategy):
         for module in (*decoder_layers(model), *projectors, model):
             fully_shard(module, mesh=mesh, mp_policy=self._policy)
 
-    # Checkpoints are one file: ModelParallelStrategy's own would not leave frozen weights out.
-
-    def lightning_module_state_dict(self) -> dict[str, Any]:
-        """Nothing: the module says what is kept."""
-        return {}
-
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
         """The state with whole tensors; all ranks must ask."""
         state = optimizer.state_dict()
@@ -50,19 +44,6 @@ class FullySharded(PackStrategy, ModelParallelStrategy):
             for number, moments in state["state"].items()
         }
         return state | {"state": whole}
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any | None = None) -> None:
-        """One file, by the first rank."""
-        Strategy.save_checkpoint(self, checkpoint, filepath, storage_options)
-
-    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
-        """The file."""
-        return Strategy.load_checkpoint(self, checkpoint_path, weights_only=True)
-
-    @property
-    def lightning_restore_optimizer(self) -> bool:
-        """Lightning hands the state over."""
-        return True
 
     def load_model_state_dict(self, checkpoint: Any, strict: bool = True) -> None:
         """Put a checkpoint's weights into the shards."""

@@ -68,6 +68,30 @@ def _whole(tensor: Tensor) -> Tensor:
     return cast("Any", tensor).full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
+class ShardedStrategy(PackStrategy):
+    """A strategy that holds weights and moments in shards; its checkpoint is one file of whole tensors all the same.
+
+    Those of Lightning's own sharded strategies are folders that only as many ranks can read, frozen weights included.
+    """
+
+    def lightning_module_state_dict(self) -> dict[str, Any]:
+        """Nothing: the module says what is kept."""
+        return {}
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any | None = None) -> None:
+        """One file, by the first rank."""
+        Strategy.save_checkpoint(self, checkpoint, filepath, storage_options)
+
+    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
+        """The file."""
+        return Strategy.load_checkpoint(self, checkpoint_path, weights_only=True)
+
+    @property
+    def lightning_restore_optimizer(self) -> bool:
+        """Lightning hands the state over."""
+        return True
+
+
 class SingleDevice(PackStrategy, SingleDeviceStrategy):
     """One device."""
 

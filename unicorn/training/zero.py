@@ -3,16 +3,16 @@
 from typing import Any, cast
 
 import torch
-from lightning.pytorch.strategies import DeepSpeedStrategy, Strategy
+from lightning.pytorch.strategies import DeepSpeedStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from unicorn.training.strategy import PackStrategy
+from unicorn.training.strategy import ShardedStrategy
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-class Zero(PackStrategy, DeepSpeedStrategy):
+class Zero(ShardedStrategy, DeepSpeedStrategy):
     """ZeRO of a stage; with `offload`, gradients and optimiser state are kept by the CPU."""
 
     def __init__(self, stage: int, *, offload: bool, longest_gradient: float, **named: Any) -> None:
@@ -67,12 +67,6 @@ class Zero(PackStrategy, DeepSpeedStrategy):
 
         return {name: cast("Tensor", safe_get_full_fp32_param(weight)).cpu() for name, weight in weights.items()}
 
-    # Checkpoints are one file of whole tensors: DeepSpeed's own are pickled, and only as many ranks can read them.
-
-    def lightning_module_state_dict(self) -> dict[str, Any]:
-        """Nothing: the module says what is kept."""
-        return {}
-
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
         """The state of AdamW as PyTorch has it without shards; all ranks must ask."""
         from deepspeed.utils import safe_get_full_optimizer_state
@@ -91,19 +85,6 @@ class Zero(PackStrategy, DeepSpeedStrategy):
             for group, weights in zip(self._inner.param_groups, self._groups(), strict=True)
         ]
         return {"state": state, "param_groups": groups}
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any | None = None) -> None:
-        """One file, by the first rank."""
-        Strategy.save_checkpoint(self, checkpoint, filepath, storage_options)
-
-    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
-        """The file."""
-        return Strategy.load_checkpoint(self, checkpoint_path, weights_only=True)
-
-    @property
-    def lightning_restore_optimizer(self) -> bool:
-        """Lightning hands the state over."""
-        return True
 
     def load_model_state_dict(self, checkpoint: Any, strict: bool = True) -> None:
         """Put a checkpoint's weights into the model and, in float32, into the optimiser."""
