@@ -23,11 +23,10 @@ from unicorn.data.conversation import Sample
 from unicorn.files import replacing
 from unicorn.model.configuration import UnicornConfig
 from unicorn.model.modeling import UnicornForConditionalGeneration
-from unicorn.model.settings import Attention, VisualMode
+from unicorn.model.settings import Attention, VisualMode, locate
 from unicorn.report.table import numbers_table, show
+from unicorn.training.plan.card import find_card
 
-PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
-"""Dense bfloat16, by what is in the device's name."""
 LENGTHS = {Stage.align: (180, 180), Stage.tune: (450, 270)}
 """Mean tokens of a sample, and how many of them are supervised."""
 GOAL_MFU, GOAL_TIMES = 0.55, 5.0
@@ -41,26 +40,15 @@ class Shape(StrEnum):
     tiny = "tiny"
 
 
-SHAPES = {
-    Shape.llama3_8b: {
-        "vocab_size": 128256,
-        "hidden_size": 4096,
-        "intermediate_size": 14336,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "rope_theta": 500000.0,
-        "max_position_embeddings": 8192,
-    },
-    Shape.tiny: {
-        "vocab_size": 512,
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 4096,
-    },
+TINY = {
+    "vocab_size": 512,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 4096,
+    "tie_word_embeddings": False,
 }
 
 
@@ -105,10 +93,17 @@ def recipes() -> dict[str, Recipe]:
     }
 
 
+def language_model_config(shape: Shape) -> LlamaConfig:
+    """The shape, as the plan of a training has it."""
+    if shape is Shape.tiny:
+        return LlamaConfig(**cast("Any", TINY))
+    return LlamaConfig.from_pretrained(locate(f"package:unicorn.model/shapes/{shape}"))
+
+
 def make_model(settings: GpuSettings, attention: Attention, recipe: Recipe) -> UnicornForConditionalGeneration:
     """Random weights in bfloat16 on the device, and a projector in float32."""
     torch.manual_seed(0)
-    text = LlamaConfig(**cast("Any", SHAPES[settings.shape]), tie_word_embeddings=False)
+    text = language_model_config(settings.shape)
     with torch.device(settings.device):
         language_model = AutoModelForCausalLM.from_config(
             text, dtype=torch.bfloat16, attn_implementation=attention.value
@@ -162,7 +157,7 @@ def measure(stage: Stage, name: str, settings: GpuSettings, attention: Attention
     device = torch.device(settings.device)
     samples = settings.samples if recipe.packed else settings.published_samples
     module = prepared(stage, recipe, make_model(settings, attention, recipe)).to(device)
-    vocabulary = cast("int", SHAPES[settings.shape]["vocab_size"])
+    vocabulary = language_model_config(settings.shape).vocab_size
     while True:
         made = random_samples(stage, samples, recipe, vocabulary)
         batch = collate(made, packed=recipe.packed, row_length=settings.row_length).to(device)
@@ -175,7 +170,7 @@ def measure(stage: Stage, name: str, settings: GpuSettings, attention: Attention
             samples //= 2
             module.zero_grad()
     tokens = sum(len(sample.input_ids) for sample in made)
-    peak_flops = next((peak for part, peak in PEAK_FLOPS.items() if part in device_name(device)), None)
+    card = find_card(device_name(device))
     needed = flops(module, batch, tokens)
     return GpuMeasurement(
         stage=stage,
@@ -183,7 +178,7 @@ def measure(stage: Stage, name: str, settings: GpuSettings, attention: Attention
         samples=samples,
         samples_per_second=samples / seconds,
         tokens_per_second=tokens / seconds,
-        mfu=needed / seconds / peak_flops if peak_flops else None,
+        mfu=needed / seconds / (card.teraflops * 1e12) if card else None,
         peak=peak,
     )
 

@@ -17,7 +17,7 @@ from unicorn.data.settings import DataSettings
 from unicorn.errors import UserError
 from unicorn.model.settings import Attention, Dtype, ModelSettings
 from unicorn.training.align import AlignSettings
-from unicorn.training.plan.card import CARDS, Gpu
+from unicorn.training.plan.card import CARDS, Gpu, find_card
 from unicorn.training.plan.settings import PlanSettings, StatedWork
 from unicorn.training.plan.workload import Workload, workload
 from unicorn.training.trainer import Precision
@@ -171,3 +171,18 @@ def test_a_language_model_without_a_configuration_is_one_line(tmp_path: Path) ->
     assert finished.code == 2
     assert finished.err.startswith("error: cannot load the language model")
     assert len(finished.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("device", "teraflops"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989.4),
+        ("NVIDIA A100-SXM4-40GB", 312),
+        ("NVIDIA A10", 125),
+        ("NVIDIA GeForce RTX 4090", 165.2),
+        ("AMD EPYC", None),
+    ],
+)
+def test_a_card_is_known_by_its_driver_s_name(device: str, teraflops: float | None) -> None:
+    card = find_card(device)
+    assert (card.teraflops if card else None) == teraflops

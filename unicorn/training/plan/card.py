@@ -1,5 +1,6 @@
 """The graphics cards that a plan knows, by their makers' data sheets."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -38,3 +39,12 @@ CARDS = {
     Gpu.rtx4090: Card(name="RTX 4090 24 GB", teraflops=165.2, gigabytes=24),
     Gpu.rtx3090: Card(name="RTX 3090 24 GB", teraflops=71, gigabytes=24),
 }
+
+
+def find_card(device: str) -> Card | None:
+    """The card by the name that its driver gives it, such as `NVIDIA A100-SXM4-80GB`; sizes of one are as fast."""
+    for card in CARDS.values():
+        model = re.match(r"(RTX )?\w+", card.name)
+        if model and re.search(rf"\b{model[0]}\b", device):
+            return card
+    return None
