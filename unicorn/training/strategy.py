@@ -37,13 +37,9 @@ class PackStrategy(Strategy):
         return nullcontext()
 
     def take_step(self, optimizer: Optimizer, weights: list[nn.Parameter], longest: float) -> float:
-        """Clip the gradient of the whole batch to `longest` and take the step; returns the norm before.
-
-        A gradient that is not finite changes nothing.
-        """
+        """Clip the gradient of the whole batch to `longest` and take the step; returns the norm before."""
         norm = float(_whole(clip_grad_norm_(weights, longest)))
-        if torch.isfinite(torch.tensor(norm)):
-            optimizer.step()
+        optimizer.step()
         optimizer.zero_grad()
         return norm
 
