@@ -27,6 +27,8 @@ def synthesize(config: Config) -> None:
     if ranks.rank > 0:
         show(report_table([hand_in_embeddings(Path(config.dataset), config.encoder, config.synthesis, ranks)]))
         return
+    if "embeddings" in stages and not config.synthesis.vectors.path:
+        config.encoder.require()  # before hours of an LLM lead up to it
     reports = []
     with DatasetWriter(Path(config.dataset), config.synthesis.block_size) as writer:
         if "captions" in stages:

@@ -9,7 +9,7 @@ from threading import Thread
 import huggingface_hub.constants
 import pytest
 
-from unicorn.encoder.checkpoint import fetch, fetch_preparation, identity
+from unicorn.encoder.checkpoint import fetch, fetch_configuration, fetch_preparation, identity
 from unicorn.encoder.llm2clip import LLM2CLIPSettings
 from unicorn.errors import UserError
 
@@ -100,6 +100,11 @@ def chosen(name: str, *paths: str) -> dict[str, bytes]:
 def test_a_checkpoint_comes_from_the_hub_without_pickles_and_folders():
     expected = chosen("org/tower", "config.json", "preprocessor_config.json", "model.safetensors")
     assert files_of(fetch("org/tower", COMMIT)) == expected
+
+
+@pytest.mark.usefixtures("hub")
+def test_configuration_comes_alone():
+    assert files_of(fetch_configuration("org/tower", "main")) == chosen("org/tower", "config.json")
 
 
 @pytest.mark.usefixtures("hub")

@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import cosine_similarity, normalize
 from transformers import BertConfig, CLIPModel, Siglip2Model, SiglipModel
 
+from synthesize import synthesize
+from tests.conftest import run_script
 from tests.encoder import tiny_towers as tiny
 from unicorn.encoder.checkpoint import Dtype
 from unicorn.encoder.clip import CLIPSettings
@@ -292,3 +294,28 @@ def test_a_picture_of_one_colour_has_the_same_vector_whatever_its_size(settings:
     both = [Image.new("RGB", size, colour), Image.new("RGB", (tiny.SIDE, tiny.SIDE), colour)]
     vectors = tower.encode(both)
     torch.testing.assert_close(vectors[0], vectors[1], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip", "naflex"])
+def test_what_is_required_beforehand_needs_no_weights(name: str, request: pytest.FixtureRequest, tmp_path: Path):
+    settings: Settings = request.getfixturevalue(name)
+    folder = _copy(settings, tmp_path / "configured")
+    for weights in folder.glob("*.safetensors"):
+        weights.unlink()
+    configured = replace(settings, checkpoint=str(folder))
+    configured.require()
+    with pytest.raises(UserError, match=rf"make {settings.dimension} dimensions, and encoder\.dimension is 7"):
+        replace(configured, dimension=7).require()
+
+
+def test_synthesis_asks_for_the_encoder_before_it_writes(siglip: SigLIP2Settings, tmp_path: Path):
+    asked = (
+        f"dataset={tmp_path / 'dataset'}",
+        "seeds.count=1",
+        "encoder=clip",
+        f"encoder.checkpoint={siglip.checkpoint}",
+    )
+    finished = run_script(synthesize, *asked)
+    assert finished.code == 2
+    assert "is of kind 'siglip', where 'clip' is needed. Set encoder=siglip2." in finished.err
+    assert not (tmp_path / "dataset").exists()

@@ -355,3 +355,9 @@ def test_damaged_weights_are_named(settings: LLM2CLIPSettings, tmp_path: Path):
     (clip / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(UserError, match=r"model\.safetensors is torn, or no file of weights: .* Fetch it again"):
         broken.text_tower()
+
+
+def test_what_is_required_beforehand_is_a_llama(settings: LLM2CLIPSettings):
+    settings.require()
+    with pytest.raises(UserError, match=r"of kind 'clip', where 'llama' is needed\. Choose another encoder\.la"):
+        replace(settings, language_model=settings.checkpoint).require()

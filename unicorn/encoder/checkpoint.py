@@ -66,6 +66,12 @@ def fetch(name: str, revision: str) -> Path:
     return folder if weight_files(folder) else _download(name, commit, (*CONFIGURATION, PICKLED))
 
 
+def fetch_configuration(name: str, revision: str) -> Path:
+    """As `fetch`, config.json alone: whether there is such a checkpoint, and of what kind."""
+    folder = Path(name).expanduser()
+    return folder if folder.is_dir() else _download(name, _commit(name, revision), ("config.json",))
+
+
 def fetch_preparation(name: str, revision: str) -> Path:
     """As `fetch`, without weights: what says how pictures become pixels."""
     folder = Path(name).expanduser()

@@ -1,7 +1,7 @@
 """CLIP (arXiv 2103.00020): any checkpoint of transformers' CLIP, text and images."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from unicorn.encoder.checkpoint import fetch
 from unicorn.encoder.halves import HalvesSettings
@@ -20,6 +20,11 @@ class CLIPSettings(HalvesSettings):
     dimension: int = 768
 
     encoder: ClassVar[str] = "clip"
+    kinds: ClassVar[tuple[str, ...]] = ("clip",)
+
+    def dimension_of(self, config: Any) -> int:
+        """Of the projection that both halves end with."""
+        return config.projection_dim
 
     def text_tower(self) -> "CLIPTextTower":
         """Load the text half. Raises UserError, in a line, where it cannot be."""

@@ -17,6 +17,10 @@ class DeclaredEncoderSettings:
         """Raises UserError: the vectors tell their length, and no others are made."""
         self._refuse()
 
+    def require(self) -> NoReturn:
+        """Raises UserError: there is no tower."""
+        self._refuse()
+
     def text_tower(self) -> NoReturn:
         """Raises UserError: there is none."""
         self._refuse()

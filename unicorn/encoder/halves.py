@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from unicorn.encoder.checkpoint import Checkpoint, Dtype, identity
+from unicorn.encoder.checkpoint import Checkpoint, Dtype, fetch_configuration, identity
 from unicorn.encoder.tower import ImageTower, TextTower
 
 
@@ -34,6 +34,8 @@ class HalvesSettings(ABC):
 
     encoder: ClassVar[str]
     """Its name in conf/encoder/."""
+    kinds: ClassVar[tuple[str, ...]]
+    """What its checkpoints call themselves."""
 
     @property
     def space(self) -> str:
@@ -48,6 +50,18 @@ class HalvesSettings(ABC):
     def image_checkpoints(self) -> dict[str, Checkpoint]:
         """The checkpoint, with both halves."""
         return {"checkpoint": Checkpoint(self.checkpoint, self.revision)}
+
+    def require(self) -> None:
+        """Raise UserError, in a line, unless there is such a checkpoint, of this kind and dimension."""
+        from unicorn.encoder.pretrained import check_dimension, read_config
+
+        folder = fetch_configuration(self.checkpoint, self.revision)
+        check_dimension(folder, self.dimension_of(read_config(folder, *self.kinds)), self.dimension)
+
+    @abstractmethod
+    def dimension_of(self, config: Any) -> int:
+        """Length of the vectors of a checkpoint of that configuration."""
+        ...
 
     @abstractmethod
     def text_tower(self) -> TextTower:

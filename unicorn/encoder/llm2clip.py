@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unicorn.encoder.checkpoint import Checkpoint, Dtype, fetch, fetch_preparation, identity
+from unicorn.encoder.checkpoint import Checkpoint, Dtype, fetch, fetch_configuration, fetch_preparation, identity
 from unicorn.encoder.halves import Half
 
 if TYPE_CHECKING:
@@ -57,6 +57,13 @@ class LLM2CLIPSettings:
             "checkpoint": Checkpoint(self.checkpoint, self.revision),
             "image_processor": Checkpoint(self.image_processor, self.image_processor_revision, weights=False),
         }
+
+    def require(self) -> None:
+        """Raise UserError, in a line, unless there is such a checkpoint, and a Llama as language model."""
+        from unicorn.encoder.pretrained import read_config
+
+        fetch_configuration(self.checkpoint, self.revision)
+        read_config(fetch_configuration(self.language_model, self.language_model_revision), "llama")
 
     def text_tower(self) -> "LLM2CLIPTextTower":
         """Load language model and adapter. Raises UserError, in a line, where either cannot be."""

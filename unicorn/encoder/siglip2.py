@@ -1,7 +1,7 @@
 """SigLIP 2 (arXiv 2502.14786), fixed in resolution or in pictures' own shape (NaFlex), and SigLIP (2303.15343)."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from unicorn.encoder.checkpoint import fetch
 from unicorn.encoder.halves import HalvesSettings
@@ -20,6 +20,11 @@ class SigLIP2Settings(HalvesSettings):
     dimension: int = 1152
 
     encoder: ClassVar[str] = "siglip2"
+    kinds: ClassVar[tuple[str, ...]] = ("siglip", "siglip2")
+
+    def dimension_of(self, config: Any) -> int:
+        """Of the projection that the text half ends with."""
+        return config.text_config.projection_size
 
     def text_tower(self) -> "SigLIPTextTower":
         """Load the text half. Raises UserError, in a line, where it cannot be."""

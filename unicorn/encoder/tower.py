@@ -60,6 +60,13 @@ class EncoderSettings(Protocol):
         """All that text vectors depend on beside the space, in plain values: those of others are not mixed in."""
         ...
 
+    def require(self) -> None:
+        """Raise UserError, in a line, where the text tower is not to be had: asked before hours of work for it.
+
+        Weights are not looked at.
+        """
+        ...
+
     def text_tower(self) -> TextTower:
         """Load the text tower, and nothing of the image tower."""
         ...

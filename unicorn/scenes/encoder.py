@@ -38,6 +38,9 @@ class SceneEncoderSettings:
         """All that text vectors depend on beside the space."""
         return {"dimension": self.dimension}
 
+    def require(self) -> None:
+        """Nothing: the towers come with the package."""
+
     def text_tower(self) -> "SceneTextTower":
         """Load the text tower."""
         import torch
