@@ -229,6 +229,9 @@ class FreeEncoder:
         """Its dimension."""
         return {"dimension": self.dimension}
 
+    def require(self) -> None:
+        """It is always to be had."""
+
     def text_tower(self) -> "FreeEncoder":
         """Itself."""
         return self
