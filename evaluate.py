@@ -99,6 +99,10 @@ def evaluate(config: Config) -> None:
     evaluation_report(run and run.path, list(findings.values()), rejections, told).write(report)
     save_config(asked, out / "config.yaml")
     write_metrics(out, metrics)
+    if run:
+        name = str(out.relative_to(run.path) if out.is_relative_to(run.path) else out.name)
+        figures = [figure for found in findings.values() for figure in found.figures]
+        config.logger.evaluated(run.path, name, metrics, figures)
     places = {"dataset": Path(trained.dataset), "run": run.path} if run else {}
     if rejections:
         places |= {f"{len(rejections):,} rejected pictures": rejected}

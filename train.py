@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from unicorn import command
-from unicorn.config import Config, plain, save_config
+from unicorn.config import Config, document, plain, save_config
 
 STAGES = ("align", "tune")
 
@@ -25,6 +25,7 @@ def train(config: Config) -> None:
     from unicorn.report.metrics import write_metrics
     from unicorn.report.table import facts_table, show
     from unicorn.training.adapter import save_adapter
+    from unicorn.training.page import training_report
     from unicorn.training.plan.page import plan_metrics, plan_tables
     from unicorn.training.plan.plan import plan
     from unicorn.training.run import is_finished, run_stage, trained, writing
@@ -58,6 +59,7 @@ def train(config: Config) -> None:
                 data=config.data,
                 trainer=config.trainer,
                 logger=config.logger,
+                validation=config.validation,
                 run=run,
                 seed=config.seed,
                 made_by={"model": plain(config.model), "transfer": plain(config.transfer)},
@@ -71,8 +73,11 @@ def train(config: Config) -> None:
         if stages and isinstance(stages[-1], LoraTuneStage):
             save_adapter(run, stages[-1], model.config, config.model.language_model)
         save_config(config, run / "config.yaml")
+        report = run / "report.html"
+        training_report(run, names, metrics, document(config)).write(report)
         write_metrics(run, metrics)
-        show(facts_table("Trained", metrics), facts_table("Written", {"dataset": dataset.path, "run": run}))
+        places = {"dataset": dataset.path, "run": run, "report": report}
+        show(facts_table("Trained", metrics), facts_table("Written", places))
 
 
 if __name__ == "__main__":

@@ -123,10 +123,10 @@ class Unicorn:
         training = np.flatnonzero(dataset.training_mask[samples.rows])
         steps = StepDataset(
             order=Order(samples=len(training), batch=BATCH, seed=0),
-            chosen=training,
             collator=Collator(
                 samples=samples,
-                pictured=samples.rows,
+                chosen=training,
+                pictured=samples.rows[training],
                 dataset=dataset,
                 transfer=MeanShiftSettings().fit(dataset.statistics, ()),
                 image_token_id=IMAGE_TOKEN,

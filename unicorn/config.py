@@ -45,6 +45,7 @@ class Config:
     tune: Any
     trainer: Any
     logger: Any
+    validation: Any
     planning: Any
     evaluation: Any
     pictures: Any

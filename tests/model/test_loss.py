@@ -66,6 +66,10 @@ def full(head: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
     return functional.cross_entropy(head(hidden).float(), targets, reduction="sum")
 
 
+def summed(head: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
+    return chunked.summed_cross_entropy(head, hidden, targets)[0]
+
+
 def run(way, module: nn.Module, start: Tensor, targets: Tensor, scale: float = 0.01):  # type: ignore[no-untyped-def]
     """The loss, and the gradients of everything that learns."""
     start = start.clone().requires_grad_()
@@ -86,7 +90,7 @@ def test_loss_and_gradients_are_those_of_full_logits(kind: str, positions: int) 
     module = HEADS[kind]()
     start, targets = torch.randn(positions, HIDDEN), torch.randint(VOCABULARY, (positions,))
     expected, expected_gradients = run(full, copy.deepcopy(module), start, targets)
-    loss, gradients = run(chunked.summed_cross_entropy, module, start, targets)
+    loss, gradients = run(summed, module, start, targets)
     torch.testing.assert_close(loss, expected, atol=1e-6, rtol=1e-6)
     assert gradients.keys() == expected_gradients.keys()
     for name, gradient in gradients.items():
@@ -99,7 +103,7 @@ def test_loss_and_gradients_are_those_of_full_logits(kind: str, positions: int) 
 def test_the_logits_of_all_positions_never_exist(kind: str) -> None:
     start, targets = torch.randn(POSITIONS, HIDDEN), torch.randint(VOCABULARY, (POSITIONS,))
     with Largest() as largest:
-        run(chunked.summed_cross_entropy, HEADS[kind](), start, targets)
+        run(summed, HEADS[kind](), start, targets)
     assert largest.elements == VOCABULARY * HIDDEN  # the head itself
     with Largest() as largest:
         run(full, HEADS[kind](), start, targets)
@@ -111,8 +115,11 @@ def test_without_gradients_none_are_taken() -> None:
     module = HEADS["trained"]()
     hidden, targets = torch.randn(POSITIONS, HIDDEN), torch.randint(VOCABULARY, (POSITIONS,))
     with torch.no_grad():
-        loss = chunked.summed_cross_entropy(module["head"], hidden, targets)
+        loss, each = chunked.summed_cross_entropy(module["head"], hidden, targets)
     assert not loss.requires_grad
+    torch.testing.assert_close(
+        each, functional.cross_entropy(module["head"](hidden), targets, reduction="none").detach()
+    )
     torch.testing.assert_close(loss, full(module["head"], hidden, targets).detach())
 
 
@@ -123,7 +130,7 @@ def test_under_autocast_it_computes_in_bfloat16_and_sums_in_float32() -> None:
     start, targets = torch.randn(POSITIONS, HIDDEN), torch.randint(VOCABULARY, (POSITIONS,))
     with torch.autocast("cpu", torch.bfloat16):
         expected, expected_gradients = run(full, copy.deepcopy(module), start, targets)
-        loss, gradients = run(chunked.summed_cross_entropy, module, start, targets)
+        loss, gradients = run(summed, module, start, targets)
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, expected, rtol=1e-5, atol=0)
     assert gradients["head.weight"].dtype == torch.float32

@@ -23,6 +23,7 @@ def steps(training: Training, *, row_length: int, rows_per_pack: int, ranks: int
     samples = Samples(path, training.dataset)
     collator = Collator(
         samples=samples,
+        chosen=np.arange(len(samples)),
         pictured=samples.rows,
         dataset=training.dataset,
         transfer=training.transfer,
@@ -34,7 +35,6 @@ def steps(training: Training, *, row_length: int, rows_per_pack: int, ranks: int
         StepDataset(
             order=Order(samples=len(samples), batch=25, seed=0),
             collator=collator,
-            chosen=np.arange(len(samples)),
             row_length=row_length,
             rows_per_pack=rows_per_pack,
             rank=rank,

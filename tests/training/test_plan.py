@@ -38,6 +38,7 @@ def test_a_dataset_is_counted_as_training_counts_it(settings: Any, training: Tra
         samples_of=stage.samples,
         settings=DataSettings(row_length=64),
         batch=16,
+        most_held_out=8,
         seed=0,
         folder=tmp_path,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.tiny import Training
+from tests.training.tiny import LOOKS, Training
 from tests.training.two_ranks import STAGES
 from unicorn.training.checkpoint import checkpoints
 from unicorn.training.record import StageRecord
@@ -34,6 +34,7 @@ def two_ranks(training: Training, strategy: str, name: str, *stages: str, warned
 
 @pytest.fixture(scope="module")
 def one(training: Training) -> Training:
+    training.validation = LOOKS
     for tune in ("lora", "full"):
         training.run(f"one-{tune}", STAGES["align"], STAGES[tune])
     return training
@@ -48,6 +49,7 @@ def assert_learned_alike(training: Training, name: str, expected: str, stage: st
     assert losses[0].keys() == losses[1].keys()
     for one, other in zip(*(table.values() for table in losses), strict=True):
         assert [float(loss) for loss in other.split()] == pytest.approx([float(loss) for loss in one.split()], abs=1e-4)
+    assert training.generations(name, stage) == training.generations(expected, stage)
 
 
 @pytest.mark.parametrize(

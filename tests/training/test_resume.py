@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.training.tiny import ALIGN, LORA, Dies, Training
+from tests.training.tiny import ALIGN, LOOKS, LORA, Dies, Training
 from unicorn.errors import UserError
 from unicorn.training.checkpoint import checkpoints, newest
 from unicorn.training.trainer import TrainerSettings
@@ -21,6 +21,7 @@ def kill() -> None:
 
 def assert_same(training: Training, name: str, stage: str) -> None:
     assert training.losses(name, stage) == training.losses("uninterrupted", stage)
+    assert training.generations(name, stage) == training.generations("uninterrupted", stage)
     expected = training.weights("uninterrupted", stage)
     for key, weight in training.weights(name, stage).items():
         assert torch.equal(weight, expected[key]), key
@@ -28,6 +29,7 @@ def assert_same(training: Training, name: str, stage: str) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def uninterrupted(training: Training) -> None:
+    training.validation = LOOKS
     training.run("uninterrupted", ALIGN, LORA)
 
 

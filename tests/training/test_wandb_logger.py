@@ -1,5 +1,6 @@
 """A training is one W&B run, whatever its stages; offline needs no login."""
 
+import csv
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import wandb
 
 from tests.training.tiny import ALIGN, LORA, Training
 from unicorn.training.logger import WandbSettings
+from unicorn.training.validation import ValidationSettings
 
 
 class Recorder:
@@ -37,7 +39,8 @@ def test_all_stages_log_into_one_run_each_over_its_own_steps(
     if agent:
         monkeypatch.setenv("WANDB_RUN_ID", agent)
     name = f"recorded-{agent}"
-    training.run(name, ALIGN, LORA, logger=WandbSettings(offline=True))
+    look = ValidationSettings(gallery=2, generations=2, max_new_tokens=2)
+    training.run(name, ALIGN, LORA, logger=WandbSettings(offline=True), validation=look)
     run_id = agent or (training.folder / name / "wandb-id.txt").read_text()
     for stage, run in zip(("align", "tune"), runs, strict=True):
         assert run.started["id"] == run_id
@@ -48,6 +51,17 @@ def test_all_stages_log_into_one_run_each_over_its_own_steps(
         assert steps == list(range(1, 9))
         losses = [f"{numbers[f'{stage}/loss']}" for numbers in run.logged if f"{stage}/loss" in numbers]
         assert losses == [loss.split()[0] for loss in training.losses(name, stage).values()]
+        tables = [numbers for numbers in run.logged if f"{stage}/generations" in numbers]
+        assert [numbers[f"{stage}/step"] for numbers in tables] == [4, 8]
+        table = tables[-1][f"{stage}/generations"]
+        assert isinstance(table, wandb.Table)
+        with (training.folder / name / stage / "generations.csv").open(newline="") as file:
+            written = [row for row in csv.DictReader(file) if row["step"] == "8"]
+        assert [dict(zip(table.columns, row, strict=True)) | {"step": "8"} for row in table.data] == written
+        drawn = [numbers[key] for numbers in run.logged for key in numbers if key == f"{stage}/figures/retrieval"]
+        assert len(drawn) == 2
+        assert all(isinstance(image, wandb.Image) for image in drawn)
+        assert (training.folder / name / stage / "figures" / "retrieval.png").read_bytes()[:4] == b"\x89PNG"
         assert run.exit_code == 0
 
 

@@ -22,11 +22,12 @@ from unicorn.model.modeling import UnicornForConditionalGeneration
 from unicorn.model.settings import ModelSettings
 from unicorn.records import Caption, Instruction, Message, Role, Task
 from unicorn.training.align import AlignSettings
-from unicorn.training.csv_logger import read_rows
+from unicorn.training.csv_logger import Row, read_table
 from unicorn.training.logger import CsvSettings
 from unicorn.training.run import run_stage, trained
 from unicorn.training.trainer import TrainerSettings
 from unicorn.training.tune import FullTuneSettings, LoraTuneSettings, TuneSettings
+from unicorn.training.validation import ValidationSettings
 from unicorn.transfer import Transfer
 from unicorn.transfer.c3 import C3Settings
 
@@ -86,6 +87,11 @@ def save_language_model(folder: Path, tied: bool = True) -> str:
     return str(folder)
 
 
+def read_rows(path: Path) -> dict[int, Row]:
+    """A table of one row for each step."""
+    return {step: row for step, (row,) in read_table(path).items()}
+
+
 def make_dataset(folder: Path, count: int = 64, seed: int = 0) -> UnicornDataset:
     """Captions of one to three things, one conversation each, vectors that say what is in the picture."""
     draw = random.Random(seed)
@@ -142,6 +148,7 @@ class Training:
             save_language_model(folder / "language_model")
             make_dataset(folder / "dataset")
         self.dataset = UnicornDataset.open(folder / "dataset")
+        self.validation = ValidationSettings(gallery=0, generations=0)
         self.transfer: Transfer = C3Settings().fit(self.dataset.statistics, self.dataset.chunks())
 
     def model(self, **settings: Any) -> tuple[UnicornForConditionalGeneration, PreTrainedTokenizerFast]:
@@ -163,6 +170,7 @@ class Training:
             "data": DataSettings(row_length=64, rows_per_pack=1),
             "trainer": TrainerSettings(accelerator="cpu", checkpoint_every=3),
             "logger": CsvSettings(),
+            "validation": self.validation,
             "run": self.folder / name,
             "seed": 0,
             "made_by": {"model": "tiny"},
@@ -179,8 +187,12 @@ class Training:
     def losses(self, name: str, stage: str) -> dict[int, str]:
         """The logged losses of every step, in training and, at an epoch's end, in validation."""
         rows = read_rows(self.folder / name / stage / "metrics.csv")
-        keys = ("loss", "validation/loss", "validation/loss_shuffled")
-        return {step: " ".join(row[key] for key in keys) for step, row in rows.items()}
+        keys = ("loss", "validation/loss", "validation/loss_shuffled", "validation/retrieval")
+        return {step: " ".join(row.get(key, "") for key in keys) for step, row in rows.items()}
+
+    def generations(self, name: str, stage: str) -> str:
+        """What the model said as it was trained."""
+        return (self.folder / name / stage / "generations.csv").read_text()
 
     def weights(self, name: str, stage: str) -> dict[str, torch.Tensor]:
         """What a stage learned."""
@@ -205,6 +217,7 @@ class Dies:
         return self.transfer.text(*arguments)
 
 
+LOOKS = ValidationSettings(every=3, gallery=2, generations=2, max_new_tokens=2)
 ALIGN = AlignSettings(batch=16, learning_rate=5e-3, epochs=2)
 LORA = LoraTuneSettings(batch=16, learning_rate=5e-3, epochs=2, rank=4, alpha=8, dropout=0.1)
 FULL = FullTuneSettings(batch=16, learning_rate=1e-3, epochs=1)

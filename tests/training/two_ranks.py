@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.training.tiny import ALIGN, FULL, LORA, Dies, Training
+from tests.training.tiny import ALIGN, FULL, LOOKS, LORA, Dies, Training
 from unicorn.errors import StoppedError
 from unicorn.training.trainer import Strategy, TrainerSettings
 
@@ -20,6 +20,7 @@ STAGES = {"align": ALIGN, "lora": replace(LORA, dropout=0.0), "full": FULL}  # d
 def main(folder: str, strategy: str, name: str, call: str, *stages: str) -> None:
     """Train; a stage that was stopped leaves the processes in peace."""
     training = Training(Path(folder))
+    training.validation = LOOKS
     warned: dict[str, Any] = {}
     if int(call) and os.environ.get("LOCAL_RANK") == "1":
         how = lambda: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731

@@ -34,8 +34,10 @@ class Step:
     supervised: int
     tokens: int
     """Tokens of this rank's samples, padding left out."""
+    attended: int
+    """Pairs of tokens of one sample: the sum of the squared lengths of this rank's."""
     samples: list[int]
-    """Positions of this rank's samples, to name them by."""
+    """This rank's samples in the order of the packs, by their positions among those chosen."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,8 +45,10 @@ class Collator:
     """Makes the tensors of packs: tokens from the samples, images by transfer from the captions' vectors."""
 
     samples: Samples
-    pictured: Int64[np.ndarray, " samples"]
-    """The caption row whose image each sample is shown."""
+    chosen: Int64[np.ndarray, " chosen"]
+    """The samples that packs are made of."""
+    pictured: Int64[np.ndarray, " chosen"]
+    """The caption row whose image each of them is shown."""
     dataset: UnicornDataset
     transfer: Transfer
     image_token_id: int
@@ -52,15 +56,15 @@ class Collator:
     seed: int
 
     def __call__(self, pack: Pack, epoch: int) -> PackTensors:
-        """The tensors of a pack of sample positions; of an empty one, an image that nothing is asked about.
+        """The tensors of a pack of positions among the chosen; of an empty one, an image that nothing is asked about.
 
         An empty pack keeps its rank in step with the others: it passes through all weights, without gradient.
         """
         if not pack:
             return self._empty()
-        samples = [sample for row in pack for sample in row]
-        tokens = iter(self.samples.tokens(samples))
-        length = max(int(self.samples.lengths[row].sum()) for row in pack)
+        positions = [position for row in pack for position in row]
+        tokens = iter(self.samples.tokens(self.chosen[positions]))
+        length = max(int(self.samples.lengths[self.chosen[row]].sum()) for row in pack)
         input_ids = np.zeros((len(pack), length), np.int64)
         position_ids = np.zeros((len(pack), length), np.int64)
         labels = np.full((len(pack), length), IGNORED, np.int64)
@@ -77,7 +81,7 @@ class Collator:
             input_ids=torch.from_numpy(input_ids),
             position_ids=torch.from_numpy(position_ids),
             labels=torch.from_numpy(labels),
-            image_embeds=self._images(self.pictured[samples], epoch),
+            image_embeds=self.images(self.pictured[positions], epoch),
         )
 
     def _empty(self) -> PackTensors:
@@ -89,7 +93,8 @@ class Collator:
             image_embeds=torch.zeros(1, self.dataset.dimension),
         )
 
-    def _images(self, rows: Int64[np.ndarray, " n"], epoch: int) -> Float[Tensor, "n d"]:
+    def images(self, rows: Int64[np.ndarray, " n"], epoch: int) -> Float[Tensor, "n d"]:
+        """What the model sees of the images of caption rows."""
         noise = NoiseKey(seed=self.seed, epoch=epoch, rows=rows)
         vectors = self.transfer.text(self.dataset.vectors(rows), self.dataset.domains(rows), noise)
         return torch.from_numpy(vectors)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int64
 from torch.utils.data import DataLoader, Dataset
 
 from unicorn.data.batch import Collator, Step
@@ -17,9 +16,8 @@ class StepDataset(Dataset[Step]):
     """One rank's share of every step, by the step's number."""
 
     order: Order
+    """Of the samples that the collator's packs are made of."""
     collator: Collator
-    chosen: Int64[np.ndarray, " n"]
-    """The samples that `order` orders: those of the training split, or those held out."""
     row_length: int
     rows_per_pack: int
     rank: int
@@ -27,15 +25,17 @@ class StepDataset(Dataset[Step]):
 
     def __getitem__(self, step: int) -> Step:
         """The step, packed, dealt and collated."""
-        samples = self.collator.samples
-        drawn = self.chosen[self.order.step(step)]
-        rows = fill_rows(samples.lengths[drawn].tolist(), self.row_length)
+        samples, chosen = self.collator.samples, self.collator.chosen
+        drawn = self.order.step(step)
+        rows = fill_rows(samples.lengths[chosen[drawn]].tolist(), self.row_length)
         packs = deal([drawn[row].tolist() for row in rows], self.ranks, self.rows_per_pack)[self.rank]
-        mine = [sample for pack in packs for row in pack for sample in row]
+        mine = [position for pack in packs for row in pack for position in row]
+        lengths = samples.lengths[chosen[mine]].astype(np.int64)
         return Step(
             packs=[self.collator(pack, self.order.epoch(step)) for pack in packs],
-            supervised=int(samples.answer_lengths[drawn].sum()),
-            tokens=int(samples.lengths[mine].sum()),
+            supervised=int(samples.answer_lengths[chosen[drawn]].sum()),
+            tokens=int(lengths.sum()),
+            attended=int((lengths**2).sum()),
             samples=mine,
         )
 
@@ -66,22 +66,6 @@ class StepLoader:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on after the steps taken."""
         self.taken = state["taken"]
-
-
-class ValidationLoader:
-    """Yields the same steps whenever it is begun."""
-
-    def __init__(self, dataset: StepDataset, workers: int) -> None:
-        self.dataset = dataset
-        self.workers = workers
-
-    def __len__(self) -> int:
-        """Steps of one pass."""
-        return self.dataset.order.steps_per_epoch
-
-    def __iter__(self) -> Iterator[Step]:
-        """One pass."""
-        return loaded(self.dataset, range(len(self)), self.workers)
 
 
 def loaded(dataset: StepDataset, steps: range, workers: int) -> Iterator[Step]:

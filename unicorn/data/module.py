@@ -1,16 +1,17 @@
-"""The DataModule: a dataset's samples as training steps and a held-out pass, transferred on the fly."""
+"""The DataModule: a dataset's samples as training steps and as held-out ones, transferred on the fly."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from lightning.pytorch import LightningDataModule, Trainer
+from torch import Tensor
 
-from unicorn.data.batch import Collator
+from unicorn.data.batch import Collator, Step
 from unicorn.data.conversation import ConversationTokenizer
-from unicorn.data.loader import StepDataset, StepLoader, ValidationLoader
+from unicorn.data.loader import StepDataset, StepLoader, loaded
 from unicorn.data.order import Order, shuffled
 from unicorn.data.samples import CaptionedSample, Samples, check_samples, stamps_path, write_samples
 from unicorn.data.settings import DataSettings
@@ -33,10 +34,11 @@ class UnicornDataModule(LightningDataModule):
         samples_of: SamplesOf,
         settings: DataSettings,
         batch: int,
+        most_held_out: int,
         seed: int,
         folder: Path,
     ) -> None:
-        """`samples_of` makes the samples; `folder` keeps them, tokenised."""
+        """`samples_of` makes the samples; `folder` keeps them, tokenised; so many of the held-out split are used."""
         super().__init__()
         self.prepare_data_per_node = False  # all nodes see one folder
         self.dataset = dataset
@@ -45,6 +47,7 @@ class UnicornDataModule(LightningDataModule):
         self.samples_of = samples_of
         self.settings = settings
         self.batch = batch
+        self.most_held_out = most_held_out
         self.seed = seed
         self.path = folder / "samples.arrow"
 
@@ -66,43 +69,44 @@ class UnicornDataModule(LightningDataModule):
         training = self.dataset.training_mask[self.samples.rows]
         self.training = np.flatnonzero(training)
         held_out = np.flatnonzero(~training)
-        self.held_out = held_out[shuffled(len(held_out), self.seed, 0)[: self.settings.validation_samples]]
+        self.held_out = held_out[shuffled(len(held_out), self.seed, 0)[: self.most_held_out]]
         if not len(self.training):
             raise UserError(f"no sample of the training split in {self.dataset.path}: synthesise more captions.")
-        if not len(self.held_out):
-            cast("Trainer", self.trainer).limit_val_batches = 0
         self.order = Order(samples=len(self.training), batch=self.batch, seed=self.seed)
 
     def train_dataloader(self) -> StepLoader:
         """The training steps, this rank's share."""
-        return StepLoader(self._steps(self.order, self.training, self.samples.rows), self.settings.workers)
+        collator = self._collator(self.training, self.samples.rows[self.training])
+        return StepLoader(self._steps(self.order, collator), self.settings.workers)
 
-    def val_dataloader(self) -> list[ValidationLoader]:
-        """The held-out samples, this rank's share, and the same again, each shown the image of the next."""
-        order = Order(samples=len(self.held_out), batch=self.batch, seed=self.seed)
-        shuffled_rows = self.samples.rows.copy()
-        shuffled_rows[self.held_out] = np.roll(self.samples.rows[self.held_out], -1)
-        return [
-            ValidationLoader(self._steps(order, self.held_out, pictured), self.settings.workers)
-            for pictured in (self.samples.rows, shuffled_rows)
-        ]
+    def shown(self, samples: Int64[np.ndarray, " n"], pictured: Int64[np.ndarray, " n"]) -> Iterator[Step]:
+        """Steps of any samples, each shown the image of a caption row, in no order; this rank's share."""
+        order = Order(samples=len(samples), batch=self.batch, seed=self.seed)
+        steps = self._steps(order, self._collator(samples, pictured))
+        return loaded(steps, range(order.steps_per_epoch), self.settings.workers)
 
-    def _steps(
-        self, order: Order, chosen: Int64[np.ndarray, " n"], pictured: Int64[np.ndarray, " samples"]
-    ) -> StepDataset:
+    def images(self, samples: Int64[np.ndarray, " n"]) -> Float[Tensor, "n d"]:
+        """What the model sees with samples."""
+        rows = self.samples.rows[samples]
+        return self._collator(samples, rows).images(rows, epoch=0)
+
+    def _collator(self, samples: Int64[np.ndarray, " n"], pictured: Int64[np.ndarray, " n"]) -> Collator:
+        return Collator(
+            samples=self.samples,
+            chosen=samples,
+            pictured=pictured,
+            dataset=self.dataset,
+            transfer=self.transfer,
+            image_token_id=self.tokenizer.image_token_id,
+            visual_tokens=self.tokenizer.visual_tokens,
+            seed=self.seed,
+        )
+
+    def _steps(self, order: Order, collator: Collator) -> StepDataset:
         trainer = cast("Trainer", self.trainer)
         return StepDataset(
             order=order,
-            chosen=chosen,
-            collator=Collator(
-                samples=self.samples,
-                pictured=pictured,
-                dataset=self.dataset,
-                transfer=self.transfer,
-                image_token_id=self.tokenizer.image_token_id,
-                visual_tokens=self.tokenizer.visual_tokens,
-                seed=self.seed,
-            ),
+            collator=collator,
             row_length=self.settings.row_length,
             rows_per_pack=self.settings.rows_per_pack,
             rank=trainer.global_rank,

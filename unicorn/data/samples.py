@@ -1,7 +1,7 @@
 """A stage's samples, tokenised once and memory-mapped, so that all lengths are known from the start."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -147,16 +147,16 @@ class Samples:
         """Number of samples."""
         return len(self._table)
 
-    def ids(self, samples: Sequence[int]) -> list[str]:
+    def ids(self, samples: Int64[np.ndarray, " n"]) -> list[str]:
         """The ids of the records that samples were made of."""
-        return cast("pa.Table", self._table[list(samples)])["id"].to_pylist()
+        return cast("pa.Table", self._table[samples.tolist()])["id"].to_pylist()
 
-    def tokens(self, samples: Sequence[int]) -> list[tuple[Int32[np.ndarray, " t"], Bool[np.ndarray, " t"]]]:
+    def tokens(self, samples: Int64[np.ndarray, " n"]) -> list[tuple[Int32[np.ndarray, " t"], Bool[np.ndarray, " t"]]]:
         """Token ids and supervision of samples."""
-        table = cast("pa.Table", self._table[list(samples)])
+        table = cast("pa.Table", self._table[samples.tolist()])
         ids = table["input_ids"].combine_chunks()
         supervised = table["supervised"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        ends = np.cumsum(self.lengths[list(samples)])[:-1]
+        ends = np.cumsum(self.lengths[samples])[:-1]
         return list(zip(np.split(ids.flatten().to_numpy(), ends), np.split(supervised, ends), strict=True))
 
 

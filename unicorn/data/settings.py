@@ -15,10 +15,8 @@ class DataSettings:
     """Rows in one forward pass of one device: as many as its memory takes."""
     workers: int = 0
     """Processes that prepare batches; 0 prepares them between the steps."""
-    validation_samples: int = 1024
-    """Held-out samples that the validation loss is taken over, at most."""
 
     def __post_init__(self) -> None:
-        for key, least in (("row_length", 1), ("rows_per_pack", 1), ("workers", 0), ("validation_samples", 1)):
+        for key, least in (("row_length", 1), ("rows_per_pack", 1), ("workers", 0)):
             if getattr(self, key) < least:
                 raise UserError(f"data.{key}={getattr(self, key)}: {least} at least.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 from rich.table import Table
@@ -12,7 +12,7 @@ from unicorn.evaluation.rejected import rejected_section
 from unicorn.evaluation.task import Example, Findings
 from unicorn.pictures import Rejection
 from unicorn.report.figures import Bar, bar_chart
-from unicorn.report.html import DataTable, Highlight, Report, Sample, Section
+from unicorn.report.html import DataTable, Highlight, Report, Sample, Section, settings_section
 from unicorn.report.table import facts_table, numbers_table
 
 BASELINES = ("majority", "zero", "shuffled")
@@ -31,10 +31,7 @@ def evaluation_report(
         sections=[
             *(section for found in findings for section in found.sections),
             *([rejected_section(rejections)] if rejections else []),
-            Section(
-                title="Settings",
-                tables=[DataTable(columns=("key", "value"), rows=[[key, value] for key, value in _flat(settings)])],
-            ),
+            settings_section(settings),
         ],
     )
 
@@ -129,14 +126,3 @@ def samples_section(shown: Sequence[Example], pictures: EncodedPictures, predict
 
 def _readable(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _flat(values: Mapping[str, Any], path: str = "") -> list[tuple[str, str]]:
-    """Nested settings as lines: `tune.lora.rank`, `8`."""
-    rows: list[tuple[str, str]] = []
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            rows += _flat(cast("Mapping[str, Any]", value), f"{path}{key}.")
-        else:
-            rows.append((f"{path}{key}", str(value)))
-    return rows

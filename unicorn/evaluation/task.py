@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from unicorn.encoder.tower import ImageTower
 from unicorn.files import replacing
 from unicorn.pictures import Picture, Pictures
+from unicorn.report.figures import Figure
 from unicorn.report.html import Highlight, Section
 from unicorn.report.metrics import write_metrics
 from unicorn.transfer.statistics import Statistics
@@ -131,12 +132,16 @@ class Findings:
     predictions: pa.Table | None = None
     image_statistics: Statistics | None = None
 
+    @property
+    def figures(self) -> list[Figure]:
+        """Those of all sections."""
+        return [figure for section in self.sections for figure in section.figures]
+
     def save(self, folder: Path) -> None:
         """Write metrics.json, figures/*.png, predictions.parquet and image_statistics/ into `folder`."""
-        for section in self.sections:
-            for figure in section.figures:
-                with replacing(folder / "figures" / f"{figure.name}.png") as path:
-                    path.write_bytes(figure.png)
+        for figure in self.figures:
+            with replacing(folder / "figures" / f"{figure.name}.png") as path:
+                path.write_bytes(figure.png)
         if self.predictions is not None:
             with replacing(folder / "predictions.parquet") as path:
                 pq.write_table(self.predictions, path)

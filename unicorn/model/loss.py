@@ -15,8 +15,10 @@ CHUNK_BYTES = 1 << 27
 
 def summed_cross_entropy(
     head: nn.Module, hidden: Float[Tensor, "positions hidden"], targets: Int[Tensor, " positions"]
-) -> Float[Tensor, ""]:
+) -> tuple[Float[Tensor, ""], Float[Tensor, " positions"]]:
     """The summed cross-entropy of `targets` under the logits that `head` makes of `hidden`, in float32.
+
+    And beside it that of each position, which is to be read and passes no gradient back.
 
     Never do logits or their gradient exist for more positions than `CHUNK_BYTES` hold. A chunk's gradients, of
     its hidden states and of the head's weights that learn, are taken with its loss and kept for the backward
@@ -52,17 +54,18 @@ class _SummedCrossEntropy(torch.autograd.Function):
         targets: Int[Tensor, " positions"],
         hidden: Float[Tensor, "positions hidden"],
         *weights: Tensor,
-    ) -> Float[Tensor, ""]:
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, " positions"]]:
         learns, *weights_learn = (learn and needed for needed in ctx.needs_input_grad[4:])
         learning = [weight for weight, needed in zip(weights, weights_learn, strict=True) if needed]
         sums = [torch.zeros_like(weight) for weight in learning]
         parts: list[Tensor] = []
-        total = hidden.new_zeros((), dtype=torch.float32)
+        losses: list[Tensor] = []
         for states, words in zip(hidden.split(positions), targets.split(positions), strict=True):
             leaf = states.detach().requires_grad_(learns)
             with torch.set_grad_enabled(learn):
-                loss = functional.cross_entropy(project(leaf, *weights).float(), words, reduction="sum")
-            total += loss.detach()
+                each = functional.cross_entropy(project(leaf, *weights).float(), words, reduction="none")
+                loss = each.sum()
+            losses.append(each.detach())
             if loss.requires_grad:
                 gradients = list(torch.autograd.grad(loss, [leaf, *learning] if learns else learning))
                 if learns:
@@ -72,12 +75,14 @@ class _SummedCrossEntropy(torch.autograd.Function):
         ctx.weights_learn = weights_learn
         ctx.save_for_backward(*([torch.cat(parts)] if learns else []), *sums)
         ctx.learns = learns
-        return total
+        every = torch.cat(losses)
+        ctx.mark_non_differentiable(every)
+        return every.sum(), every
 
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # as the decorator types it
-        ctx: Any, scale: Float[Tensor, ""]
+        ctx: Any, scale: Float[Tensor, ""], _: Tensor
     ) -> tuple[Tensor | None, ...]:
         gradients = iter([gradient * scale for gradient in ctx.saved_tensors])
         needed = [ctx.learns, *ctx.weights_learn]

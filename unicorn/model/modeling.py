@@ -1,5 +1,6 @@
 """A projector and any causal language model as one Hugging Face model that reads image vectors."""
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -17,6 +18,14 @@ from unicorn.model.projector import Projector
 
 IGNORED = -100
 """The label of a token that is not supervised."""
+
+
+@dataclass
+class UnicornOutput(CausalLMOutputWithPast):
+    """What transformers' causal language models give back, and the loss of each token."""
+
+    token_losses: Float[Tensor, " supervised"] | None = None
+    """With labels: the cross-entropy of every supervised token, row by row; without gradient."""
 
 
 class UnicornPreTrainedModel(PreTrainedModel):
@@ -115,7 +124,7 @@ class UnicornForConditionalGeneration(UnicornPreTrainedModel, GenerationMixin):
         num_items_in_batch: int | None = None,
         logits_to_keep: int | Int[Tensor, " kept"] = 0,
         **kwargs: Any,
-    ) -> CausalLMOutputWithPast:
+    ) -> UnicornOutput:
         """Logits at every position or at those to keep; with labels, the loss and no logits.
 
         Samples packed into one row, each with `position_ids` from 0, do not see each other: give no attention
@@ -142,7 +151,7 @@ class UnicornForConditionalGeneration(UnicornPreTrainedModel, GenerationMixin):
         hidden: Tensor = outputs.last_hidden_state
         if flat:
             hidden = hidden.unflatten(1, (rows, -1))[0]
-        loss = logits = None
+        loss = logits = token_losses = None
         if labels is None:
             kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
             logits = self.get_output_embeddings()(hidden[:, kept])
@@ -150,10 +159,11 @@ class UnicornForConditionalGeneration(UnicornPreTrainedModel, GenerationMixin):
             targets = labels[:, 1:]
             supervised = targets != IGNORED
             head = self.get_output_embeddings()
-            summed = summed_cross_entropy(head, hidden[:, :-1][supervised], targets[supervised])
+            summed, token_losses = summed_cross_entropy(head, hidden[:, :-1][supervised], targets[supervised])
             loss = summed / (num_items_in_batch or supervised.sum())
-        return CausalLMOutputWithPast(
+        return UnicornOutput(
             loss=cast("Any", loss),
+            token_losses=token_losses,
             logits=cast("Any", logits),
             past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,

@@ -23,6 +23,7 @@ COLOURS = (
     "#6b7280",
     "#c23b3b",
 )  # told apart by colour-blind eyes too
+MARKED = 60
 MARKS = (("s", 34), ("o", 38), ("^", 38))  # shape and area in square points
 
 
@@ -128,6 +129,40 @@ def heat_map(
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=8)
     axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
     axes.set_yticks(range(len(labels)), labels)
+    return _finish(canvas, name, caption)
+
+
+def curves(
+    name: str,
+    caption: str,
+    series: Mapping[str, Mapping[int, float]],
+    *,
+    across: str,
+    up: str,
+) -> Figure:
+    """Numbers by step, one colour each; those of few steps are marked."""
+    canvas, axes = _axes(8.4, 4.0)
+    for (label, numbers), colour in zip(series.items(), COLOURS, strict=False):
+        few = len(numbers) <= MARKED
+        axes.plot(list(numbers), list(numbers.values()), "o-" if few else "-", ms=4, lw=1.2, color=colour, label=label)
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.yaxis.grid(visible=True, color="#e4e7eb", zorder=0)
+    axes.set_axisbelow(True)
+    canvas.legend(loc="outside upper left", ncols=len(series), frameon=False)
+    return _finish(canvas, name, caption)
+
+
+def matrix(name: str, caption: str, values: Float[np.ndarray, "n m"], *, across: str, up: str) -> Figure:
+    """Many numbers as a square of colours, purple above zero and orange below."""
+    canvas, axes = _axes(5.6, 5.0)
+    bound = float(np.abs(values).max()) or 1.0
+    shown = axes.imshow(values, cmap="PuOr", vmin=-bound, vmax=bound)
+    canvas.colorbar(shown, shrink=0.8)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
     return _finish(canvas, name, caption)
 
 

@@ -1,9 +1,10 @@
 """A report in one HTML file: numbers, tables, figures and samples, with nothing to be fetched."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -39,6 +40,8 @@ class DataTable:
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+    prose: bool = False
+    """Whether its cells are texts to be read, not numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,23 @@ class Report:
         page = environment.get_template("report.html.jinja").render(report=self)
         with replacing(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
+
+
+def settings_section(settings: Mapping[str, Any]) -> Section:
+    """A configuration, given as nested plain values, a line for each."""
+    rows = [[key, value] for key, value in _flat(settings)]
+    return Section(title="Settings", tables=[DataTable(columns=("key", "value"), rows=rows)])
+
+
+def _flat(values: Mapping[str, Any], path: str = "") -> list[tuple[str, str]]:
+    """Nested settings as lines: `tune.rank`, `8`."""
+    rows: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            rows += _flat(cast("Mapping[str, Any]", value), f"{path}{key}.")
+        else:
+            rows.append((f"{path}{key}", str(value)))
+    return rows
 
 
 def _data_uri(png: bytes) -> str:

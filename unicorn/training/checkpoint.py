@@ -35,8 +35,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class Checkpoints(Callback):
     """Saves every `every` steps, and at SIGTERM, with which clusters warn; keeps the last two.
 
-    None is written at an epoch's last step (resumed there, Lightning would leave its validation out); the next step's
-    is instead.
+    None is written at an epoch's last step, where Lightning's loops are between two epochs; the next step's is instead.
     """
 
     def __init__(self, folder: Path, every: int) -> None:

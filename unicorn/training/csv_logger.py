@@ -1,4 +1,4 @@
-"""`metrics.csv`: one row for each logged step, which goes on where a resumed run goes on."""
+"""`metrics.csv`, tables and figures beside it: rows of logged steps, which go on where a resumed run goes on."""
 
 import csv
 from argparse import Namespace
@@ -10,21 +10,26 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from unicorn.errors import UserError
 from unicorn.files import replacing
+from unicorn.report.figures import Figure
+
+Row = dict[str, Any]
+METRICS = "metrics"
 
 
 class CsvLogger(Logger):
-    """Rows stay in memory and the file is replaced whole; Lightning's own deletes it when a run resumes."""
+    """Rows stay in memory and files are replaced whole; Lightning's own deletes its file when a run resumes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, folder: Path) -> None:
+        """Files lie in `folder`."""
         super().__init__()
-        self.path = path
-        self._before = read_rows(path) if path.exists() else {}
-        self._rows: dict[int, dict[str, Any]] = {}
+        self._folder = folder
+        self._tables = {path.stem: read_table(path) for path in folder.glob("*.csv")}
+        self._begun = False
 
     @property
     def name(self) -> str:
-        """The file's."""
-        return self.path.stem
+        """Its folder's."""
+        return self._folder.name
 
     @property
     def version(self) -> int:
@@ -37,22 +42,42 @@ class CsvLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Add to a step's row; what an interrupted run wrote of this step and later ones is dropped."""
-        step = step or 0
-        if not self._rows:
-            self._rows = {before: row for before, row in self._before.items() if before < step}
-        self._rows.setdefault(step, {}).update(metrics)
+        """Add to a step's row."""
+        (row,) = self._rows(METRICS, step or 0) or [Row()]
+        self._tables[METRICS][step or 0] = [row | metrics]
+
+    @rank_zero_only
+    def log_table(self, key: str, columns: list[str], data: list[list[Any]], *, step: int) -> None:
+        """Add a step's rows to `key.csv`."""
+        self._rows(key, step)
+        self._tables[key][step] = [dict(zip(columns, row, strict=True)) for row in data]
+
+    @rank_zero_only
+    def log_figure(self, figure: Figure, *, step: int) -> None:
+        """Write `figures/NAME.png`; that of the last step stays."""
+        with replacing(self._folder / "figures" / f"{figure.name}.png") as path:
+            path.write_bytes(figure.png)
+
+    def _rows(self, table: str, step: int) -> list[Row]:
+        """A step's; what an interrupted run wrote of the first step that is logged and of later ones is dropped."""
+        if not self._begun:
+            self._begun = True
+            for name, rows in self._tables.items():
+                self._tables[name] = {before: row for before, row in rows.items() if before < step}
+        return self._tables.setdefault(table, {}).get(step, [])
 
     @rank_zero_only
     def save(self) -> None:
-        """Replace the file, once there is something to write: a resumed run saves before its first step."""
-        if not self._rows:
+        """Replace the files, once there is something to write: a resumed run saves before its first step."""
+        if not self._begun:
             return
-        columns = dict.fromkeys(["step", *(key for row in self._rows.values() for key in row)])
-        with replacing(self.path) as path, path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(columns))
-            writer.writeheader()
-            writer.writerows({"step": step} | row for step, row in self._rows.items())
+        for name, table in self._tables.items():
+            rows = [{"step": step} | row for step, rows in table.items() for row in rows]
+            columns = dict.fromkeys(key for row in rows for key in row)
+            with replacing(self._folder / f"{name}.csv") as path, path.open("w", newline="") as file:
+                writer = csv.DictWriter(file, list(columns))
+                writer.writeheader()
+                writer.writerows(rows)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
@@ -60,10 +85,13 @@ class CsvLogger(Logger):
         self.save()
 
 
-def read_rows(path: Path) -> dict[int, dict[str, Any]]:
-    """The rows of a `metrics.csv` by step. Raises UserError, naming the file, if it cannot be read."""
+def read_table(path: Path) -> dict[int, list[Row]]:
+    """The rows of a file by step. Raises UserError, naming the file, if it cannot be read."""
     try:
         with path.open(newline="") as file:
-            return {int(row.pop("step")): row for row in csv.DictReader(file, strict=True)}
+            table: dict[int, list[Row]] = {}
+            for row in csv.DictReader(file, strict=True):
+                table.setdefault(int(row.pop("step")), []).append(row)
+            return table
     except (KeyError, ValueError, csv.Error) as error:
         raise UserError(f"{path} is damaged. Delete it to train on: the log alone begins anew.") from error

@@ -1,4 +1,4 @@
-"""Where the numbers of a training go: always to `metrics.csv`, and to Weights & Biases when asked."""
+"""Where the numbers and tables of a training go: always to CSV files, and to Weights & Biases when asked."""
 
 import os
 from dataclasses import dataclass
@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from unicorn.files import replacing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from lightning.pytorch.loggers import Logger
+
+    from unicorn.report.figures import Figure
 
 
 class LoggerSettings(Protocol):
@@ -18,49 +22,75 @@ class LoggerSettings(Protocol):
         """The loggers of a stage, which keep what they write in `folder`; `made_by` is what it is made with."""
         ...
 
+    def evaluated(self, run: Path, name: str, metrics: "Mapping[str, float]", figures: "Sequence[Figure]") -> None:
+        """Take in what an evaluation found of a run, under `name`."""
+        ...
+
 
 @dataclass(kw_only=True)
 class CsvSettings:
-    """The file alone."""
+    """The files alone."""
 
     def build(self, folder: Path, made_by: dict[str, Any]) -> "list[Logger]":
         """One logger."""
         from unicorn.training.csv_logger import CsvLogger
 
-        return [CsvLogger(folder / "metrics.csv")]
+        return [CsvLogger(folder)]
+
+    def evaluated(self, run: Path, name: str, metrics: "Mapping[str, float]", figures: "Sequence[Figure]") -> None:
+        """Nothing: it is in files."""
 
 
 @dataclass(kw_only=True)
 class WandbSettings:
-    """The file, and Weights & Biases; `offline` needs no login."""
+    """The files, and Weights & Biases; `offline` needs no login."""
 
     project: str = "unicorn"
     entity: str | None = None
     offline: bool = False
 
     def build(self, folder: Path, made_by: dict[str, Any]) -> "list[Logger]":
-        """Two loggers; all stages, and those that are resumed, go on in the one W&B run of the training.
-
-        An agent of a W&B sweep says which run that is (WANDB_RUN_ID); its id is kept in the run's folder otherwise.
-        """
-        from wandb.sdk.lib.runid import generate_id
-
+        """Two loggers; all stages, and those that are resumed, go on in the one W&B run of the training."""
         from unicorn.training.wandb_logger import StageWandbLogger
 
-        run = folder.parent
-        id_file = run / "wandb-id.txt"
-        if "WANDB_RUN_ID" not in os.environ and not id_file.exists():
-            with replacing(id_file) as temporary:
-                temporary.write_text(generate_id())
         online = StageWandbLogger(
             folder.name,
             project=self.project,
             entity=self.entity,
-            name=run.name,
-            id=os.environ.get("WANDB_RUN_ID") or id_file.read_text(),
+            name=folder.parent.name,
+            id=_run_id(folder.parent),
             resume="allow",
             offline=self.offline,
-            save_dir=run,
+            save_dir=folder.parent,
             config={folder.name: made_by},
         )
         return [*CsvSettings().build(folder, made_by), online]
+
+    def evaluated(self, run: Path, name: str, metrics: "Mapping[str, float]", figures: "Sequence[Figure]") -> None:
+        """Numbers and figures in the W&B run of the training."""
+        import wandb
+
+        from unicorn.training.wandb_logger import shown
+
+        with wandb.init(
+            project=self.project,
+            entity=self.entity,
+            name=run.name,
+            id=_run_id(run),
+            resume="allow",
+            mode="offline" if self.offline else "online",
+            dir=run,
+        ) as online:
+            pictures = {f"figures/{figure.name}": shown(figure) for figure in figures}
+            online.log({f"{name}/{key}": value for key, value in (*metrics.items(), *pictures.items())})
+
+
+def _run_id(run: Path) -> str:
+    """The id of a training's W&B run: an agent of a sweep says it, and it is kept in the run's folder otherwise."""
+    from wandb.sdk.lib.runid import generate_id
+
+    kept = run / "wandb-id.txt"
+    if "WANDB_RUN_ID" not in os.environ and not kept.exists():
+        with replacing(kept) as temporary:
+            temporary.write_text(generate_id())
+    return os.environ.get("WANDB_RUN_ID") or kept.read_text()

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from transformers import get_cosine_schedule_with_warmup
 
-from unicorn.data.batch import IGNORED, PackTensors, Step
+from unicorn.data.batch import PackTensors, Step
 from unicorn.data.module import UnicornDataModule
 from unicorn.device import peak_memory
 from unicorn.errors import UserError
+from unicorn.model.modeling import UnicornOutput
 from unicorn.model.projector import Projector
+from unicorn.training.plan.flops import FlopCounter
 from unicorn.training.stage import Stage, trainable
 from unicorn.training.strategy import PackStrategy
 
@@ -36,7 +38,17 @@ class UnicornModule(LightningModule):
     fixed number of packs instead: therefore the optimisation is manual.
     """
 
-    def __init__(self, model: nn.Module, stage: Stage, *, seed: int, log_every: int, fused_optimizer: bool) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        stage: Stage,
+        *,
+        seed: int,
+        log_every: int,
+        fused_optimizer: bool,
+        peak_teraflops: float | None,
+    ) -> None:
+        """`peak_teraflops` of one device is what its use is a share of; None: unknown."""
         super().__init__()
         self.automatic_optimization = False
         self.strict_loading = False
@@ -45,6 +57,8 @@ class UnicornModule(LightningModule):
         self.seed = seed
         self.log_every = log_every
         self.fused_optimizer = fused_optimizer
+        self.peak_teraflops = peak_teraflops
+        self.flops = FlopCounter.of(model)
         self.numbers: dict[str, float] = {}
         """What was logged last."""
         self.learned: dict[str, Tensor] = {}
@@ -73,16 +87,19 @@ class UnicornModule(LightningModule):
         """Spread the weights over the ranks, where the strategy does."""
         self.strategy.shard(self.model)
 
-    def forward(self, pack: PackTensors, tokens: int) -> Tensor:
-        """The summed cross-entropy of a pack divided by `tokens`."""
+    def forward(self, pack: PackTensors, **asked: Any) -> UnicornOutput:
+        """What the model makes of a pack; `asked` says what of it is wanted."""
         return self.model(
             input_ids=pack.input_ids,
             position_ids=pack.position_ids,
             image_embeds=pack.image_embeds,
-            labels=pack.labels,
-            num_items_in_batch=tokens,
             use_cache=False,
-        ).loss
+            **asked,
+        )
+
+    def pass_through(self, pack: PackTensors, **asked: Any) -> Any:
+        """`forward`, of what the strategy wrapped."""
+        return cast("Any", self.strategy.model)(pack, **asked)
 
     def on_fit_start(self) -> None:
         """Without an epoch, what is there from the start is what was learned."""
@@ -108,11 +125,12 @@ class UnicornModule(LightningModule):
         loss = torch.zeros((), device=self.device, dtype=torch.float32)
         for index, pack in enumerate(step.packs):
             with self.strategy.accumulating(last=index == len(step.packs) - 1):
-                part = self._loss(pack, step.supervised)
+                part = self.pass_through(pack, labels=pack.labels, num_items_in_batch=step.supervised).loss
                 self.manual_backward(part * self.trainer.world_size)  # ranks are averaged, not summed
             loss += part.detach()
-        total, tokens, samples, places = self.strategy.sum(
-            [loss.item(), step.tokens, len(step.samples), sum(pack.input_ids.numel() for pack in step.packs)]
+        places = sum(pack.input_ids.numel() for pack in step.packs)
+        total, tokens, attended, samples, places = self.strategy.sum(
+            [loss.item(), step.tokens, step.attended, len(step.samples), places]
         )
         if not math.isfinite(total):
             raise self._not_finite("loss", step)
@@ -126,37 +144,29 @@ class UnicornModule(LightningModule):
         scheduler.step()
         waited = started - self._ended
         seconds, self._ended = time.perf_counter() - self._ended, time.perf_counter()
-        self._record(
-            loss=total,
-            learning_rate=learning_rate,
-            gradient_norm=norm,
-            visual_norm=float(self._visual_norm),
-            tokens_per_second=tokens / seconds,
-            samples_per_second=samples / seconds,
-            data_wait=waited / seconds,
-            padding=1 - tokens / places,
-            memory_gb=peak_memory(self.device) / 1e9,
-        )
+        numbers = {
+            "loss": total,
+            "learning_rate": learning_rate,
+            "gradient_norm": norm,
+            "visual_norm": float(self._visual_norm),
+            "tokens_per_second": tokens / seconds,
+            "samples_per_second": samples / seconds,
+            "data_wait": waited / seconds,
+            "padding": 1 - tokens / places,
+            "memory_gb": peak_memory(self.device) / 1e9,
+        }
+        if self.peak_teraflops:
+            parts = self.flops.step(
+                tokens=tokens, attended=attended, images=samples, supervised=step.supervised, checkpointing=False
+            )
+            peak = self.peak_teraflops * 1e12 * self.trainer.world_size
+            numbers["mfu"] = sum(part.model for part in parts.values()) / seconds / peak
+        self.numbers |= numbers
+        if self.trainer.global_step % self.log_every == 0 or self.trainer.is_last_batch:
+            self.record(numbers)
 
-    def on_validation_epoch_start(self) -> None:
-        """Begin the sums anew."""
-        self._held_out = torch.zeros(2, 2, device=self.device, dtype=torch.float32)
-
-    def validation_step(self, step: Step, batch_idx: int, dataloader_idx: int) -> None:
-        """Add a held-out step's cross-entropy and its tokens to the sums, those of its loader."""
-        for pack in step.packs:
-            self._held_out[dataloader_idx, 0] += self._loss(pack, 1)
-            self._held_out[dataloader_idx, 1] += (pack.labels != IGNORED).sum()
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the mean cross-entropy of all held-out tokens, with their own images and with those of others.
-
-        A model that does not look at the image has the same twice. Raises UserError if it is not finite.
-        """
-        own, own_tokens, other, other_tokens = self.strategy.sum(self._held_out.flatten().tolist())
-        if not math.isfinite(own):
-            raise UserError(f"the validation loss of {self.stage.name} is {own}. Lower its learning rate.")
-        self._record(**{"validation/loss": own / own_tokens, "validation/loss_shuffled": other / other_tokens})
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Callbacks come before this: what they took, validation and checkpoint, is none of the next step's time."""
         self._ended = time.perf_counter()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -169,20 +179,20 @@ class UnicornModule(LightningModule):
         if differing:
             raise UserError(f"the checkpoint does not fit the {self.stage.name} stage: {min(differing)} differs.")
 
-    def _loss(self, pack: PackTensors, tokens: int) -> Tensor:
-        return cast("Any", self.strategy.model)(pack, tokens)
-
-    def _measure(self, _: nn.Module, inputs: Any, tokens: Float[Tensor, "images tokens hidden"]) -> None:
-        self._visual_norm = tokens.detach().float().norm(dim=-1).mean()
-
-    def _record(self, **numbers: float) -> None:
+    def record(self, numbers: dict[str, float]) -> None:
         """Log in the row of the steps taken: now, since Lightning does it after a checkpoint of this step."""
         self.numbers |= numbers
         taken = self.trainer.global_step
-        if taken % self.log_every == 0 or self.trainer.is_last_batch:
-            epoch = self.data.order.epoch(taken - 1)
-            for logger in self.loggers:
-                logger.log_metrics({"epoch": epoch} | numbers, taken)
+        for logger in self.loggers:
+            logger.log_metrics({"epoch": self.data.order.epoch(taken - 1)} | numbers, taken)
+
+    def on_device(self, batch: Any) -> Any:
+        """A batch as Lightning gives it to a step."""
+        converted = self.trainer.precision_plugin.convert_input(batch)
+        return self.trainer.strategy.batch_to_device(converted)
+
+    def _measure(self, _: nn.Module, inputs: Any, tokens: Float[Tensor, "images tokens hidden"]) -> None:
+        self._visual_norm = tokens.detach().float().norm(dim=-1).mean()
 
     def _dropout_seed(self) -> int:
         """Dropout is keyed by step and rank, so that a resumed run needs no state of a generator."""
@@ -190,7 +200,7 @@ class UnicornModule(LightningModule):
         return int(key.generate_state(1)[0])
 
     def _not_finite(self, what: str, step: Step) -> NotFiniteError:
-        ids = self.data.samples.ids(step.samples[:NAMED])
+        ids = self.data.samples.ids(self.data.training[step.samples[:NAMED]])
         more = f" and {len(step.samples) - NAMED} more" if len(step.samples) > NAMED else ""
         return NotFiniteError(
             f"the {what} of {self.stage.name} step {self.trainer.global_step + 1} is not finite. Its samples: "

@@ -29,6 +29,7 @@ from unicorn.training.module import NotFiniteError, UnicornModule
 from unicorn.training.record import StageRecord
 from unicorn.training.stage import Stage
 from unicorn.training.trainer import TrainerSettings
+from unicorn.training.validation import ValidationSettings
 from unicorn.transfer.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def run_stage(
     data: DataSettings,
     trainer: TrainerSettings,
     logger: LoggerSettings,
+    validation: ValidationSettings,
     run: Path,
     seed: int,
     made_by: dict[str, Any],
@@ -92,13 +94,20 @@ def run_stage(
             samples_of=stage.samples,
             settings=data,
             batch=stage.settings.batch,
+            most_held_out=validation.samples,
             seed=seed,
             folder=record.folder,
         )
         prepare_layers(module, checkpointing=trainer.gradient_checkpointing, compiling=trainer.compile)
-        lightning = trainer.build(stage, record.checkpoints, logger.build(record.folder, common | own))
+        loggers = logger.build(record.folder, common | own)
+        lightning = trainer.build(stage, record.checkpoints, loggers, validation)
         unicorn = UnicornModule(
-            module, stage, seed=seed, log_every=trainer.log_every, fused_optimizer=trainer.fused_optimizer
+            module,
+            stage,
+            seed=seed,
+            log_every=trainer.log_every,
+            fused_optimizer=trainer.fused_optimizer,
+            peak_teraflops=trainer.peak,
         )
         metrics = _fit(lightning, unicorn, batches, record)
     return {f"{stage.name}/{key}": value for key, value in metrics.items()}
@@ -172,8 +181,8 @@ def _fit(trainer: Trainer, module: UnicornModule, data: UnicornDataModule, recor
             good = newest(record.checkpoints)
             raise UserError(f"{error} {f'Good until {good}.' if good else 'There is no checkpoint before.'}") from error
     timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # pyright: ignore
-    losses = {key: number for key, number in module.numbers.items() if "loss" in key}
-    metrics = losses | {
+    learned = {key: number for key, number in module.numbers.items() if key == "loss" or key.startswith("validation/")}
+    metrics = learned | {
         "samples": len(data.training),
         "held_out": len(data.held_out),
         "rejected": data.samples.rejected,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from unicorn.device import choose_device
 from unicorn.errors import UserError
+from unicorn.training.plan.card import find_card
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from unicorn.training.stage import Stage
     from unicorn.training.strategy import PackStrategy
+    from unicorn.training.validation import ValidationSettings
 
 
 class Precision(StrEnum):
@@ -77,11 +79,15 @@ class TrainerSettings:
     """Steps between two checkpoints."""
     log_every: int = 1
     """Steps between two rows of `metrics.csv`."""
+    peak_teraflops: float | None = None
+    """Of one device in `precision`, of which `mfu` is a share; null: of its data sheet, where its name is known."""
 
     def __post_init__(self) -> None:
         for key in ("checkpoint_every", "log_every"):
             if getattr(self, key) < 1:
                 raise UserError(f"trainer.{key}={getattr(self, key)}: must be 1 step or more.")
+        if self.peak_teraflops is not None and self.peak_teraflops <= 0:
+            raise UserError(f"trainer.peak_teraflops={self.peak_teraflops}: must be above 0.")
         if self.offload and self.strategy not in (Strategy.zero2, Strategy.zero3):
             raise UserError(
                 f"trainer.offload=true is DeepSpeed's, and trainer.strategy is {self.strategy}. Set it to zero2."
@@ -100,13 +106,16 @@ class TrainerSettings:
                 "work. Set it to as many at least, or train on fewer devices."
             )
 
-    def build(self, stage: "Stage", folder: Path, loggers: "list[Logger]") -> "Trainer":
+    def build(
+        self, stage: "Stage", folder: Path, loggers: "list[Logger]", validation: "ValidationSettings"
+    ) -> "Trainer":
         """The trainer of one stage, whose checkpoints lie in `folder`."""
         from lightning.pytorch import Trainer
         from lightning.pytorch.callbacks import Timer
 
         from unicorn.training.checkpoint import AtomicCheckpointIO, Checkpoints
         from unicorn.training.progress import ProgressDisplay
+        from unicorn.training.validation import Validation
 
         for name in ("lightning.pytorch", "lightning.fabric"):
             logging.getLogger(name).setLevel(logging.WARNING)  # its tips and its list of devices
@@ -120,18 +129,28 @@ class TrainerSettings:
             logger=loggers,
             log_every_n_steps=1,
             callbacks=[
+                Validation(validation),  # before a checkpoint: a run that goes on there has this step's numbers
                 Checkpoints(folder, self.checkpoint_every),
                 ProgressDisplay(stage.name, stage.settings.epochs),
                 Timer(),  # of all sessions together
             ],
             plugins=[AtomicCheckpointIO()],
-            num_sanity_val_steps=0,
             use_distributed_sampler=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             default_root_dir=folder.parent,
         )
+
+    @property
+    def peak(self) -> float | None:
+        """Teraflops of one device, if they are known."""
+        import torch
+
+        if self.peak_teraflops is not None or self._device.type != "cuda":
+            return self.peak_teraflops
+        card = find_card(torch.cuda.get_device_name(self._device))
+        return card.teraflops if card else None
 
     @property
     def _device(self) -> "torch.device":

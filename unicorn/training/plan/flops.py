@@ -7,6 +7,7 @@ PyTorch's FlopCounterMode, with which these numbers agree.
 """
 
 from dataclasses import astuple, dataclass
+from math import prod
 from typing import Any, cast
 
 from torch import nn
@@ -74,14 +75,14 @@ class FlopCounter:
         config = cast("Any", model.language_model.config)
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         return cls(
-            layers=sum(each.numel() for layer in by_layer for each in layer),
-            layers_trained=sum(each.numel() for layer in by_layer for each in layer if each.requires_grad),
+            layers=sum(_numbers(each) for layer in by_layer for each in layer),
+            layers_trained=sum(_numbers(each) for layer in by_layer for each in layer if each.requires_grad),
             # torch stops as soon as it has the last input that it needs: that of the last matrix.
-            layers_again=sum(each.numel() for layer in by_layer for each in layer[:-1]),
-            head=sum(each.numel() for each in head),
-            head_trained=sum(each.numel() for each in head if each.requires_grad),
-            projector=sum(each.numel() for each in projector),
-            projector_inputs=sum(each.numel() for each in projector[1:]),
+            layers_again=sum(_numbers(each) for layer in by_layer for each in layer[:-1]),
+            head=sum(_numbers(each) for each in head),
+            head_trained=sum(_numbers(each) for each in head if each.requires_grad),
+            projector=sum(_numbers(each) for each in projector),
+            projector_inputs=sum(_numbers(each) for each in projector[1:]),
             depth=len(layers),
             channels=config.num_attention_heads * width * len(layers),
             fused=config._attn_implementation != "eager",
@@ -130,8 +131,11 @@ def matrices(module: nn.Module) -> list[nn.Parameter]:
 
 def active(module: nn.Module) -> nn.Module:
     """What PEFT trains in the place of a module, or the module itself."""
-    from peft.utils import ModulesToSaveWrapper
+    saved = getattr(module, "modules_to_save", None)  # asked so, since to import PEFT takes seconds
+    return module if saved is None else saved[cast("Any", module).active_adapters[0]]
 
-    if isinstance(module, ModulesToSaveWrapper):
-        return cast("nn.Module", cast("Any", module).modules_to_save[module.active_adapters[0]])
-    return module
+
+def _numbers(weight: nn.Parameter) -> int:
+    """How many a weight has; in 4 bits, where two are kept in a byte, of what it stands for."""
+    state = getattr(weight, "quant_state", None)
+    return weight.numel() if state is None else prod(state.shape)
