@@ -26,6 +26,8 @@ from unicorn.model.modeling import UnicornForConditionalGeneration
 from unicorn.model.settings import Attention, VisualMode, locate
 from unicorn.report.table import numbers_table, show
 from unicorn.training.plan.card import find_card
+from unicorn.training.plan.flops import FlopCounter
+from unicorn.training.tune import LoraTuneSettings
 
 LENGTHS = {Stage.align: (180, 180), Stage.tune: (450, 270)}
 """Mean tokens of a sample, and how many of them are supervised."""
@@ -134,33 +136,17 @@ def random_samples(stage: Stage, count: int, recipe: Recipe, vocabulary: int) ->
     ]
 
 
-def flops(module: nn.Module, batch: Batch, tokens: int) -> float:
-    """FLOPs of a step that a recipe cannot do without: no padding, no recomputation, no attention scores.
-
-    A matrix's weight takes 2 a token forward, 2 for the gradient of what it multiplies, and 2 for its own where it
-    learns: 4 frozen, 6 learning. The head works at supervised positions alone, the projector at images; the token
-    embedding is a look-up.
-    """
-    supervised = int((batch.labels >= 0).sum())
-    total = 0.0
-    for name, weight in module.named_parameters():
-        if weight.dim() < 2 or "embed_tokens" in name or "original_module" in name:
-            continue
-        positions = supervised if "lm_head" in name else len(batch.image_embeds) if "projector" in name else tokens
-        total += (6 if weight.requires_grad else 4) * weight.numel() * positions
-    return total
-
-
 def measure(stage: Stage, name: str, settings: GpuSettings, attention: Attention) -> GpuMeasurement:
     """One recipe; a step that does not fit is halved and tried again."""
     recipe = recipes()[name]
     device = torch.device(settings.device)
     samples = settings.samples if recipe.packed else settings.published_samples
-    module = prepared(stage, recipe, make_model(settings, attention, recipe)).to(device)
+    module = prepared(stage, recipe, make_model(settings, attention, recipe), LoraTuneSettings.rank).to(device)
     vocabulary = language_model_config(settings.shape).vocab_size
     while True:
         made = random_samples(stage, samples, recipe, vocabulary)
-        batch = collate(made, packed=recipe.packed, row_length=settings.row_length).to(device)
+        (batch,) = collate(made, packed=recipe.packed, row_length=settings.row_length, rows_at_a_time=samples)
+        batch = batch.to(device)
         try:
             seconds, peak = timed(lambda batch=batch: step(module, batch, recipe, device), device)
             break
@@ -169,9 +155,17 @@ def measure(stage: Stage, name: str, settings: GpuSettings, attention: Attention
                 raise
             samples //= 2
             module.zero_grad()
-    tokens = sum(len(sample.input_ids) for sample in made)
+    lengths = [len(sample.input_ids) for sample in made]
+    tokens = sum(lengths)
     card = find_card(device_name(device))
-    needed = flops(module, batch, tokens)
+    parts = FlopCounter.of(module).step(
+        tokens=tokens,
+        attended=sum(length**2 for length in lengths),
+        images=samples,
+        supervised=int((batch.labels >= 0).sum()),
+        checkpointing=False,
+    )
+    needed = sum(part.model for part in parts.values())
     return GpuMeasurement(
         stage=stage,
         recipe=name,

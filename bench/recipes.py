@@ -24,8 +24,8 @@ from unicorn.training.tune import LoraTuneSettings
 
 DIMENSION = 1280
 PUBLISHED_TOKENS = 576
-ROW_LENGTH = 512
-"""Of packed rows, or the longest sample's; short, since attention over a row is dense on a CPU."""
+RANK = 16
+"""Of tune's adapters: 4% as many weights as SmolLM2-135M has, the share that rank 128 is of Llama 3 8B."""
 WORDS_OF_TWO_TOKENS = 3
 """One word in so many; so captions have as many tokens a word as English has."""
 
@@ -35,6 +35,10 @@ class Stage(StrEnum):
 
     align = "align"
     tune = "tune"
+
+
+ROW_LENGTH = {Stage.align: 512, Stage.tune: 1024}
+"""Of packed rows, or the longest sample's: two samples or so, since attention over a row is dense on a CPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,15 +104,15 @@ def make_module(
         dtype=dtype,
         attention=attention,
     ).build(DIMENSION)
-    return prepared(stage, recipe, model), tokenizer
+    return prepared(stage, recipe, model, RANK), tokenizer
 
 
-def prepared(stage: Stage, recipe: Recipe, model: UnicornForConditionalGeneration) -> nn.Module:
-    """The module in which what the recipe says takes gradients."""
+def prepared(stage: Stage, recipe: Recipe, model: UnicornForConditionalGeneration, rank: int) -> nn.Module:
+    """The module in which what the recipe says takes gradients; adapters are of that rank."""
     if not recipe.frozen:
         module: nn.Module = model.requires_grad_(True)
     else:
-        settings = AlignSettings() if stage is Stage.align else LoraTuneSettings(dropout=0.0)
+        settings = AlignSettings() if stage is Stage.align else LoraTuneSettings(rank=rank, dropout=0.0)
         module = settings.build().prepare(model)
     prepare_layers(module, checkpointing=recipe.checkpointing, compiling=recipe.compiling)
     return module.train()
@@ -146,8 +150,8 @@ def vocabulary(tokenizer: PreTrainedTokenizerFast) -> list[str]:
     return [f"{word}." if number % WORDS_OF_TWO_TOKENS == 0 else word for number, word in enumerate(whole)]
 
 
-def collate(samples: Sequence[Sample], *, packed: bool, row_length: int = ROW_LENGTH) -> Batch:
-    """A batch, either way; the images are drawn by the samples' order, so both ways have the same."""
+def collate(samples: Sequence[Sample], *, packed: bool, row_length: int, rows_at_a_time: int) -> list[Batch]:
+    """The batches of a step, either way; the images are drawn by the samples' order, so both ways have the same."""
     lengths = [len(sample.input_ids) for sample in samples]
     whole = fill_rows(lengths, max(row_length, *lengths)) if packed else [[number] for number in range(len(samples))]
     length = max(sum(lengths[number] for number in row) for row in whole)
@@ -165,14 +169,28 @@ def collate(samples: Sequence[Sample], *, packed: bool, row_length: int = ROW_LE
             mask[number, start:end] = 1
         position_ids[number, end:] = np.arange(length - end)
     images = torch.randn(len(samples), DIMENSION, generator=torch.Generator().manual_seed(0))
-    order = [each for row in whole for each in row]
-    return Batch(
-        input_ids=torch.from_numpy(input_ids),
-        labels=torch.from_numpy(labels),
-        image_embeds=functional.normalize(images, dim=-1)[order],
-        attention_mask=None if packed else torch.from_numpy(mask),
-        position_ids=torch.from_numpy(position_ids) if packed else None,
-    )
+    images = functional.normalize(images, dim=-1)
+    batches: list[Batch] = []
+    for start in range(0, len(whole), rows_at_a_time):
+        rows = slice(start, start + rows_at_a_time)
+        batches.append(
+            Batch(
+                input_ids=torch.from_numpy(input_ids[rows]),
+                labels=torch.from_numpy(labels[rows]),
+                image_embeds=images[[each for row in whole[rows] for each in row]],
+                attention_mask=None if packed else torch.from_numpy(mask[rows]),
+                position_ids=torch.from_numpy(position_ids[rows]) if packed else None,
+            )
+        )
+    return batches
+
+
+def backward(module: nn.Module, batch: Batch, recipe: Recipe, step: Sequence[Batch]) -> float:
+    """The gradients of a batch's part in its step's loss; returns that part."""
+    share = int((batch.labels != IGNORED).sum()) / sum(int((each.labels != IGNORED).sum()) for each in step)
+    loss = loss_of(module, batch, recipe) * share
+    loss.backward()
+    return loss.item()
 
 
 def loss_of(module: nn.Module, batch: Batch, recipe: Recipe) -> Float[Tensor, ""]:

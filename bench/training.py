@@ -17,7 +17,7 @@ from bench.encoding import generate_captions
 from bench.figures import circumstances
 from bench.page import duration, machine_line, size_text, times
 from bench.process import fresh
-from bench.recipes import ROW_LENGTH, Stage
+from bench.recipes import RANK, ROW_LENGTH, Stage
 from bench.training_steps import PACKAGE, Measurement, lines, measure, optimizer_seconds, save_language_model
 from unicorn.files import replacing
 from unicorn.report.table import markdown_table, numbers_table, show
@@ -47,15 +47,15 @@ published one, and lever by lever between them.
   {tune_tokens} tokens. Words are drawn at random from the tokeniser's; speed does not depend on which.
 - The published recipe (`bench/recipes.py`) was written by us from its description: 576 copies of one projected
   vector, one sample to a row, rows padded to the longest of the {samples}, logits in float32 at every position, and
-  gradients for every weight. Unicorn: one visual token, rows packed to {row_length} tokens or the longest sample,
-  cross-entropy in chunks over supervised positions, and gradients for what learns alone: the projector, and in tune
-  adapters of rank 128.
+  gradients for every weight. Unicorn: one visual token, rows packed to {align_row} tokens ({tune_row} in tune) or the
+  longest sample, cross-entropy in chunks over supervised positions, and gradients for what learns alone: the projector,
+  and in tune adapters of rank {rank}, {share:.0%} as many weights as the model has, as rank 128 is of Llama 3 8B.
+- A forward pass takes {rows} rows at a time.
 - A step is forward and backward of all samples; the optimiser's own step, one for {batches} samples, is
   left out and told below. Every line is a process of its own, of one thread, {processes} at a time. Seconds are CPU
   seconds of that process, the median of up to {rounds} steps, so that whatever else the machine does counts little.
 - Memory is the highest resident memory of a step over what the process held before it: activations, logits, gradients.
-- Tune gains less than align: a conversation has about as many tokens of its own as there are copies to leave out, and
-  the adapters hold {share:.0%} as many weights as this small model, each of which takes its gradient.
+- Tune gains less than align: a conversation has about as many tokens of its own as there are copies to leave out.
 - Equal on equal samples, between recipes with as many visual tokens:
   {equal}.
 - AdamW's step of Unicorn's tune ({adapted:.0f}M weights): {plain}, with `trainer.fused_optimizer` {fused}.
@@ -73,10 +73,12 @@ runs do.
 class TrainingBenchSettings:
     """What is measured, and where it goes."""
 
-    samples: int = 4
+    samples: int = 8
+    rows_at_a_time: int = 4
+    """In a forward pass; the published recipe takes 3 GB a row."""
     rounds: int = 3
     processes: int = 1
-    """At a time; the published recipe takes 3 GB a sample."""
+    """At a time."""
     compiled: bool = True
     """Whether Unicorn's align is measured with compiled layers too, which takes a minute to compile."""
     results: Path = Path("bench/results/training.json")
@@ -119,7 +121,13 @@ def speedup(measured: Sequence[Measurement]) -> float:
 def in_fresh_processes(settings: TrainingBenchSettings, language_model: str) -> dict[Stage, list[Measurement]]:
     """Every line in a process that does nothing else."""
     todo = [line for stage in Stage for line in lines(stage, settings.compiled)]
-    task = partial(measure, language_model=language_model, samples=settings.samples, rounds=settings.rounds)
+    task = partial(
+        measure,
+        language_model=language_model,
+        samples=settings.samples,
+        rows_at_a_time=settings.rows_at_a_time,
+        rounds=settings.rounds,
+    )
     with ProcessPoolExecutor(settings.processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         measured: list[Measurement] = []
         for each in pool.map(task, todo):
@@ -173,7 +181,10 @@ def bench(settings: TrainingBenchSettings) -> dict[Stage, list[Measurement]]:
         words=round(sum(len(each.text.split()) for each in generate_captions(settings.samples)) / settings.samples),
         align_tokens=round(ours[Stage.align].tokens),
         tune_tokens=round(ours[Stage.tune].tokens),
-        row_length=ROW_LENGTH,
+        align_row=ROW_LENGTH[Stage.align],
+        tune_row=ROW_LENGTH[Stage.tune],
+        rank=RANK,
+        rows=settings.rows_at_a_time,
         batches=f"{AlignSettings().batch} (align) or {LoraTuneSettings().batch} (tune)",
         processes=settings.processes,
         rounds=settings.rounds,
@@ -195,8 +206,8 @@ def main() -> None:
     """`python -m bench.training`."""
     defaults = TrainingBenchSettings()
     parser = argparse.ArgumentParser(prog="python -m bench.training", description=__doc__)
-    for name in ("samples", "rounds", "processes"):
-        parser.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
+    for name in ("samples", "rows_at_a_time", "rounds", "processes"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(defaults, name))
     parser.add_argument("--compiled", action=argparse.BooleanOptionalAction, default=defaults.compiled)
     parser.add_argument("--results", type=Path, default=defaults.results, help="the JSON")
     parser.add_argument("--page", type=Path, default=defaults.page, help="the tables")

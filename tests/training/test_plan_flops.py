@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests.training.planned import LLAMA, base_of, planner, real_module, real_st
 from unicorn.data.settings import DataSettings
 from unicorn.model.settings import Attention
 from unicorn.training.plan.card import CARDS, Gpu
-from unicorn.training.plan.flops import Flops
+from unicorn.training.plan.flops import FlopCounter, Flops
 from unicorn.training.plan.plan import StagePlanner
 from unicorn.training.plan.settings import StatedWork
 from unicorn.training.trainer import Strategy
@@ -126,3 +127,16 @@ def test_the_model_on_the_meta_device_has_the_weights_of_the_real_one(tmp_path: 
         (name, each.shape, each.requires_grad) for name, each in real.named_parameters()
     ]
     assert base_of(meta).config.image_token_id == 1000
+
+
+def test_weights_in_four_bits_count_for_what_they_stand_for(tmp_path: Path) -> None:
+    training = planner(shape_folder(tmp_path, "grouped"), "lora")
+    module = real_module(training)
+    whole = FlopCounter.of(module)
+    for name, weight in list(module.named_parameters()):
+        if not weight.requires_grad and ".layers." in name and weight.ndim == 2:  # as bitsandbytes keeps them
+            packed = torch.nn.Parameter(torch.zeros(weight.numel() // 2, 1, dtype=torch.uint8), requires_grad=False)
+            packed.quant_state = SimpleNamespace(shape=weight.shape)  # type: ignore[attr-defined]
+            owner, _, last = name.rpartition(".")
+            setattr(module.get_submodule(owner), last, packed)
+    assert FlopCounter.of(module) == whole
