@@ -24,6 +24,8 @@ from unicorn.training.tune import LoraTuneSettings
 
 DIMENSION = 1280
 PUBLISHED_TOKENS = 576
+ROW_LENGTH = 512
+"""Of packed rows, or the longest sample's; short, since attention over a row is dense on a CPU."""
 RANK = 16
 """Of tune's adapters: 4% as many weights as SmolLM2-135M has, the share that rank 128 is of Llama 3 8B."""
 WORDS_OF_TWO_TOKENS = 3
@@ -35,10 +37,6 @@ class Stage(StrEnum):
 
     align = "align"
     tune = "tune"
-
-
-ROW_LENGTH = {Stage.align: 512, Stage.tune: 1024}
-"""Of packed rows, or the longest sample's: two samples or so, since attention over a row is dense on a CPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,35 +149,38 @@ def vocabulary(tokenizer: PreTrainedTokenizerFast) -> list[str]:
 
 
 def collate(samples: Sequence[Sample], *, packed: bool, row_length: int, rows_at_a_time: int) -> list[Batch]:
-    """The batches of a step, either way; the images are drawn by the samples' order, so both ways have the same."""
+    """The batches of a step, either way: packed rows are padded to the longest of a batch, others to that of the step.
+
+    The images are drawn by the samples' order, so both ways have the same.
+    """
     lengths = [len(sample.input_ids) for sample in samples]
     whole = fill_rows(lengths, max(row_length, *lengths)) if packed else [[number] for number in range(len(samples))]
-    length = max(sum(lengths[number] for number in row) for row in whole)
-    shape = (len(whole), length)
-    input_ids, position_ids = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    labels, mask = np.full(shape, IGNORED, np.int64), np.zeros(shape, np.int64)
-    for number, row in enumerate(whole):
-        end = 0
-        for each in row:
-            sample = samples[each]
-            start, end = end, end + lengths[each]
-            input_ids[number, start:end] = sample.input_ids
-            position_ids[number, start:end] = np.arange(lengths[each])
-            labels[number, start:end] = np.where(sample.supervised, sample.input_ids, IGNORED)
-            mask[number, start:end] = 1
-        position_ids[number, end:] = np.arange(length - end)
     images = torch.randn(len(samples), DIMENSION, generator=torch.Generator().manual_seed(0))
     images = functional.normalize(images, dim=-1)
     batches: list[Batch] = []
     for start in range(0, len(whole), rows_at_a_time):
-        rows = slice(start, start + rows_at_a_time)
+        rows = whole[start : start + rows_at_a_time]
+        length = max(sum(lengths[number] for number in row) for row in (rows if packed else whole))
+        shape = (len(rows), length)
+        input_ids, position_ids = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        labels, mask = np.full(shape, IGNORED, np.int64), np.zeros(shape, np.int64)
+        for number, row in enumerate(rows):
+            end = 0
+            for each in row:
+                sample = samples[each]
+                start, end = end, end + lengths[each]
+                input_ids[number, start:end] = sample.input_ids
+                position_ids[number, start:end] = np.arange(lengths[each])
+                labels[number, start:end] = np.where(sample.supervised, sample.input_ids, IGNORED)
+                mask[number, start:end] = 1
+            position_ids[number, end:] = np.arange(length - end)
         batches.append(
             Batch(
-                input_ids=torch.from_numpy(input_ids[rows]),
-                labels=torch.from_numpy(labels[rows]),
-                image_embeds=images[[each for row in whole[rows] for each in row]],
-                attention_mask=None if packed else torch.from_numpy(mask[rows]),
-                position_ids=torch.from_numpy(position_ids[rows]) if packed else None,
+                input_ids=torch.from_numpy(input_ids),
+                labels=torch.from_numpy(labels),
+                image_embeds=images[[each for row in rows for each in row]],
+                attention_mask=None if packed else torch.from_numpy(mask),
+                position_ids=torch.from_numpy(position_ids) if packed else None,
             )
         )
     return batches

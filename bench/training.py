@@ -47,10 +47,10 @@ published one, and lever by lever between them.
   {tune_tokens} tokens. Words are drawn at random from the tokeniser's; speed does not depend on which.
 - The published recipe (`bench/recipes.py`) was written by us from its description: 576 copies of one projected
   vector, one sample to a row, rows padded to the longest of the {samples}, logits in float32 at every position, and
-  gradients for every weight. Unicorn: one visual token, rows packed to {align_row} tokens ({tune_row} in tune) or the
-  longest sample, cross-entropy in chunks over supervised positions, and gradients for what learns alone: the projector,
-  and in tune adapters of rank {rank}, {share:.0%} as many weights as the model has, as rank 128 is of Llama 3 8B.
-- A forward pass takes {rows} rows at a time.
+  gradients for every weight. Unicorn: one visual token, rows packed to {row_length} tokens or the longest sample,
+  those of like length in one pass, cross-entropy in chunks over supervised positions, and gradients for what learns
+  alone: the projector, and in tune adapters of rank {rank}, {share:.0%} as many weights as the model has, as rank 128
+  is of Llama 3 8B. A forward pass takes {rows} rows.
 - A step is forward and backward of all samples; the optimiser's own step, one for {batches} samples, is
   left out and told below. Every line is a process of its own, of one thread, {processes} at a time. Seconds are CPU
   seconds of that process, the median of up to {rounds} steps, so that whatever else the machine does counts little.
@@ -181,8 +181,7 @@ def bench(settings: TrainingBenchSettings) -> dict[Stage, list[Measurement]]:
         words=round(sum(len(each.text.split()) for each in generate_captions(settings.samples)) / settings.samples),
         align_tokens=round(ours[Stage.align].tokens),
         tune_tokens=round(ours[Stage.tune].tokens),
-        align_row=ROW_LENGTH[Stage.align],
-        tune_row=ROW_LENGTH[Stage.tune],
+        row_length=ROW_LENGTH,
         rank=RANK,
         rows=settings.rows_at_a_time,
         batches=f"{AlignSettings().batch} (align) or {LoraTuneSettings().batch} (tune)",

@@ -81,7 +81,7 @@ def measure(line: Line, language_model: str, samples: int, rows_at_a_time: int, 
     logging.disable_progress_bar()
     module, tokenizer = make_module(line.stage, line.recipe, language_model)
     made = make_samples(line.stage, samples, tokenizer, line.recipe.visual_tokens)
-    batches = collate(made, packed=line.recipe.packed, row_length=ROW_LENGTH[line.stage], rows_at_a_time=rows_at_a_time)
+    batches = collate(made, packed=line.recipe.packed, row_length=ROW_LENGTH, rows_at_a_time=rows_at_a_time)
 
     def step() -> float:
         return sum(backward(module, batch, line.recipe, batches) for batch in batches)

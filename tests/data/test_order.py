@@ -1,6 +1,7 @@
 """Order and packs: every sample once an epoch, whatever the batch, the ranks and the length of the packs."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -57,6 +58,9 @@ def test_packs_lose_repeat_and_overfill_nothing(
     assert all(sum(lengths[sample] for sample in row) <= row_length for pack in packs for row in pack)
     assert Counter(sample for pack in packs for row in pack for sample in row) == Counter(range(len(lengths)))
     assert max(map(len, packs)) - min(map(len, packs)) <= 1
+    for one, other in pairwise(zip(*dealt, strict=True)):  # rows of like length meet, on all ranks at a time
+        fills = [[sum(lengths[sample] for sample in row) for pack in turn for row in pack] for turn in (one, other)]
+        assert min(fills[0], default=0) >= max(fills[1], default=0)
 
 
 @given(lengths=st.lists(st.integers(1, 50), min_size=1, max_size=80), row_length=st.integers(50, 120))

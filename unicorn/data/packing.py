@@ -9,7 +9,7 @@ Pack = list[Row]
 
 
 def fill_rows(lengths: Sequence[int], row_length: int) -> list[Row]:
-    """Samples (positions in `lengths`) to rows of at most `row_length` tokens: best fit, longest first."""
+    """Samples (positions in `lengths`) to rows of at most `row_length` tokens: best fit; the longest row first."""
     rows: list[Row] = []
     spaces: list[tuple[int, int]] = []  # (tokens left, row), the fullest row first
     for sample in sorted(range(len(lengths)), key=lambda sample: (-lengths[sample], sample)):
@@ -21,11 +21,14 @@ def fill_rows(lengths: Sequence[int], row_length: int) -> list[Row]:
             rows.append([])
         rows[row].append(sample)
         insort(spaces, (space - lengths[sample], row))
-    return rows
+    return [rows[row] for _, row in spaces]
 
 
 def deal(rows: Sequence[Row], ranks: int, rows_per_pack: int) -> list[list[Pack]]:
-    """Rows to the packs of each rank, as even as they go; all ranks get as many packs, some maybe empty."""
-    packs = ranks * max(1, ceil(len(rows) / (ranks * rows_per_pack)))
-    dealt = [list(rows[pack::packs]) for pack in range(packs)]
-    return [dealt[rank::ranks] for rank in range(ranks)]
+    """Rows, the longest first, to the packs of each rank; all get as many packs, as even as they go, some maybe empty.
+
+    Rows of like length share a pack, which pads its rows to the longest, and the ranks have like packs at a time.
+    """
+    rounds = max(1, ceil(len(rows) / (ranks * rows_per_pack)))
+    shares = [rows[len(rows) * turn // rounds : len(rows) * (turn + 1) // rounds] for turn in range(rounds)]
+    return [[list(share[rank::ranks]) for share in shares] for rank in range(ranks)]
