@@ -9,11 +9,12 @@ from unicorn.config import Config, document, plain, save_config
 STAGES = ("align", "tune")
 
 
-def train(config: Config) -> None:
+def train(config: Config) -> float | None:
     """A dataset in, a model out: embeddings -> transfer -> align the projector -> tune the model. No image, ever.
 
     Run again, it goes on from where it was. stages=[align] for one of: align, tune.
     plan=true says what it would take, and does not train.
+    A sweep that searches makes the held-out loss of the last stage small.
     """
     import lightning.pytorch as L
     from lightning.pytorch.utilities import rank_zero_only
@@ -38,7 +39,7 @@ def train(config: Config) -> None:
         if config.out:
             write_metrics(Path(config.out), plan_metrics(planned))
         show(*plan_tables(planned))
-        return
+        return None
     dataset = UnicornDataset.open(config.dataset)
     dataset.require_space(config.encoder.space)
     transfer = config.transfer.fit(dataset.statistics, dataset.chunks())
@@ -64,8 +65,9 @@ def train(config: Config) -> None:
                 seed=config.seed,
                 made_by={"model": plain(config.model), "transfer": plain(config.transfer)},
             )
+        loss = metrics.get(f"{chosen[-1]}/validation/loss") if chosen else None
         if getattr(rank_zero_only, "rank", 0):
-            return
+            return loss
         model = trained(stages, build=build, run=run, seed=config.seed)
         transfer.save(run / "transfer")
         sees = PictureEncoder(encoder=config.encoder, transfer=transfer)
@@ -78,6 +80,7 @@ def train(config: Config) -> None:
         write_metrics(run, metrics)
         places = {"dataset": dataset.path, "run": run, "report": report}
         show(facts_table("Trained", metrics), facts_table("Written", places))
+    return loss
 
 
 if __name__ == "__main__":

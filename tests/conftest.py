@@ -33,7 +33,7 @@ class Finished:
     err: str
 
 
-def run_script(script: Callable[[Config], None], *overrides: str) -> Finished:
+def run_script(script: Callable[[Config], float | None], *overrides: str) -> Finished:
     """`python script.py *overrides`, without the cost of a new process."""
     arguments, sys.argv = sys.argv, [f"{script.__name__}.py", *overrides]
     code = 0

@@ -7,11 +7,17 @@ import pytest
 
 from evaluate import evaluate
 from tests.conftest import BRIEF, run_script
+from tests.pages import commands
 from tests.test_config import composed
 from train import train
-from unicorn.command import of_sweep
-from unicorn.config import to_config
+from unicorn.config import Config, save_config, to_config
 from unicorn.errors import UserError
+from unicorn.report.metrics import write_metrics
+from unicorn.sweep import of_sweep
+
+
+def grid(command: list[str]) -> bool:
+    return not any(word.startswith(("hydra/sweeper", "hydra/launcher=submitit")) for word in command)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +41,44 @@ def test_what_training_reads_names_the_run_and_the_rest_the_evaluation(
     config = of_sweep(to_config(composed(run="outputs/toy")), overrides)
     assert config.run == f"outputs/toy/{run}"
     assert Path(config.out or "") == Path(config.run) / "evaluation" / evaluation
+
+
+def test_many_overrides_are_told_apart_in_a_name_that_a_disk_takes(tmp_path: Path) -> None:
+    drawn = [f"tune.learning_rate_{index}=0.000178593170784305{index}" for index in range(8)]
+    names = list[str]()
+    for overrides in (drawn, drawn[::-1], [*drawn[:-1], f"{drawn[-1]}1"]):
+        run = of_sweep(to_config(composed(run=str(tmp_path))), overrides).run_folder
+        run.mkdir(exist_ok=True)
+        names.append(run.name)
+    assert names[0] == names[1] != names[2]
+    assert names[0].startswith("tune.learning_rate_0-0.0001785931707843050_tune.learning_rate_1-")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [command for command in commands("sweeps.md", "python train.py") if grid(command)])
+def test_the_grids_of_the_page_end_in_their_table(command: list[str], small_dataset: Path, tmp_path: Path) -> None:
+    shorter = ("align.epochs=0", "tune.epochs=1", *BRIEF)
+    finished = run_script(train, *command, f"dataset={small_dataset}", f"run={tmp_path}", "seed=0", *shorter)
+    assert finished.code == 0, finished.err
+    (part,) = json.loads((tmp_path / "train_comparison.json").read_text())["parts"]
+    assert [row["settings"] for row in part] == [{"transfer": "mean_shift"}, {"transfer": "none"}]
+
+
+def test_a_second_rank_which_runs_the_sweep_beside_the_first_leaves_the_table_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [tmp_path / "seed-0", tmp_path / "seed-1"]
+
+    def train(config: Config) -> None:
+        save_config(config, config.run_folder / "config.yaml")
+        write_metrics(config.run_folder, {"tune/validation/loss": 0.5})
+
+    for rank in ("1", "0"):
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        finished = run_script(train, "-m", f"run={tmp_path}", "seed=0,1")
+        assert finished.code == 0, finished.err
+        assert all((job / "metrics.json").is_file() for job in jobs)
+        assert (tmp_path / "train_comparison.json").exists() == (rank == "0")
 
 
 def test_a_sweep_leaves_one_table_over_its_runs_and_one_over_their_evaluations(

@@ -6,31 +6,25 @@ import re
 import shlex
 import signal
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, cast
+from typing import NoReturn, cast
 
 import hydra
-from hydra import compose
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException
-from hydra.experimental.callback import Callback
 from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from unicorn.config import KIND, Config, describe, document, to_config, typed, unknown_key
-from unicorn.errors import StoppedError, UserError
-
-CONF = Path(__file__).resolve().parent.parent / "conf"
-_UNNAMED = ("name", "run", "out", "stages")  # overrides that tell no run from another
+from unicorn.config import CONF, Config, describe, to_config, typed, unknown_key
+from unicorn.errors import StoppedError, UserError, in_a_line
+from unicorn.sweep import FinishedSweep, compare_sweep, lost_job, run_in_sweep
 
 
 class TypedConfigSource(FileConfigSource):
@@ -59,9 +53,10 @@ class TypedSearchPath(SearchPathPlugin):
                 element.path = f"{TypedConfigSource.scheme()}://{element.path}"
 
 
-def run(script: Callable[[Config], None]) -> None:
+def run(script: Callable[[Config], float | None]) -> None:
     """Run an entry script's function on the composed configuration of the command line, and exit.
 
+    What it returns is what a sweep that searches makes small.
     Exit codes: 0 done, 2 a mistake that the user can mend (a line says which), 130 interrupted, 143 stopped by SIGTERM.
     """
     if {"--help", "-h"} & set(sys.argv[1:]):
@@ -72,38 +67,46 @@ def run(script: Callable[[Config], None]) -> None:
     os.environ["HYDRA_MAIN_MODULE"] = script.__name__  # by which Hydra names the job
     if not sys.stderr.isatty():  # a loading bar in a log is noise
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    # By default submitit warns with a signal that its handler answers by itself; at this one training saves.
+    os.environ.setdefault("SUBMITIT_PREEMPT_SIGNAL", "TERM")
     plugins = Plugins.instance()
     plugins.register(TypedConfigSource)
     plugins.register(TypedSearchPath)
 
-    def job(composed: DictConfig) -> None:
+    def job(composed: DictConfig) -> float | None:
         logging.basicConfig(format="%(message)s", level=logging.WARNING)  # here, as a job may be a process of its own
         logging.getLogger("unicorn").setLevel(logging.INFO)
         sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         try:
             config = to_config(composed)
-            script(of_sweep(config, HydraConfig.get().overrides.task) if sweep else config)
+            return run_in_sweep(script, config) if sweep else script(config)
         except UserError as error:
             if sweep:  # it may have to travel from another process; Hydra says of which job it is
                 raise
             _exit(f"error: {error}", code=2)
         except StoppedError as stopped:
-            if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) != "0":
-                sys.exit()
-            _exit(f"{stopped} Go on with: {shlex.join(['python', *sys.argv])}", code=128 + signal.SIGTERM)
-        except KeyboardInterrupt:
-            _exit("interrupted: run the same command again to go on from here.", code=130)
+            if "SUBMITIT_EXECUTOR" in os.environ:  # it travels to the command by which to go on
+                raise
+            _stop(stopped)
 
     FinishedSweep.config = None
     try:
         hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
-        if FinishedSweep.config is not None and FinishedSweep.defaults is not None:
+        if FinishedSweep.config is not None and FinishedSweep.defaults is not None and _is_first_rank():
             compare_sweep(FinishedSweep.config, FinishedSweep.defaults)
     except (UserError, HydraException, OmegaConfBaseException) as error:
         _exit(f"error: {_one_line(error)}", code=2)
+    except lost_job() as error:
+        _exit(
+            f"error: a job left no result: {in_a_line(error)}. See the logs in .submitit of the sweep's folder.", code=2
+        )
+    except StoppedError as stopped:
+        _stop(stopped)
+    except KeyboardInterrupt:
+        _exit("interrupted: run the same command again to go on from here.", code=130)
 
 
-def help_page(script: Callable[[Config], None]) -> str:
+def help_page(script: Callable[[Config], float | None]) -> str:
     """What can be chosen and how: the root keys, and every choice of every group with its first comment line."""
     name = Path(sys.argv[0]).name
     root = (CONF / "config.yaml").read_text()
@@ -140,74 +143,14 @@ def _exit(line: str, *, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def of_sweep(config: Config, overrides: Sequence[str]) -> Config:
-    """The configuration of a job of a sweep, with folders of its own, named by the job's overrides.
-
-    Those that training reads name the run within the sweep's folder, so that train.py and evaluate.py with the same
-    overrides, in any order, mean the same run; the others name the evaluation within the run.
-
-    Raises UserError if `out`, which is one folder, is to be that of every job.
-    """
-    if config.out:
-        raise UserError(f"out={config.out} is one folder, and a sweep has one for each job. Leave it out.")
-    trained, evaluated = list[str](), list[str]()
-    for override in overrides:
-        key = override.lstrip("+~").split("=")[0]
-        if key not in _UNNAMED:
-            (trained if _is_read_by_training(key) else evaluated).append(override.lstrip("+~"))
-    run = config.run_folder / (_folder_name(trained) or "run")
-    out = run / "evaluation" / _folder_name(evaluated)
-    return replace(config, run=str(run), out=str(out))
+def _stop(stopped: StoppedError) -> NoReturn:
+    if not _is_first_rank():
+        sys.exit()
+    _exit(f"{stopped} Go on with: {shlex.join(['python', *sys.argv])}", code=128 + signal.SIGTERM)
 
 
-def _is_read_by_training(key: str) -> bool:
-    root = key.partition(".")[0]
-    return root == "experiment" or root in {item.name for item in fields(Config)} - {"evaluation", "pictures"}
-
-
-def _folder_name(overrides: Sequence[str]) -> str:
-    # "/" and "-" do not become one: dataset=data/a is not dataset=data-a.
-    return "_".join(override.replace("=", "-").replace("/", "+") for override in sorted(overrides))
-
-
-class FinishedSweep(Callback):
-    """Remembers a sweep that has come to its end (Hydra calls it, and would make a warning of an error raised here)."""
-
-    config: ClassVar[DictConfig | None] = None
-    defaults: ClassVar[DictConfig | None] = None
-
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Keep what the sweep was, and the configuration without overrides, which only Hydra composes."""
-        FinishedSweep.config, FinishedSweep.defaults = config, compose("config")
-
-
-def compare_sweep(sweep: DictConfig, default: DictConfig) -> None:
-    """Show and save the comparison of what the script made in the sweep's folder: runs, or evaluations of them.
-
-    Raises UserError, naming the folder or file, if one of them cannot be read, or the comparison not written.
-    """
-    from unicorn.evaluation.comparison import compare, flat_settings
-    from unicorn.evaluation.comparison_page import comparison_tables, save_comparison
-    from unicorn.report.table import facts_table, show
-
-    folder = Path(sweep.hydra.sweep.dir)
-    script = sweep.hydra.job.name
-    made = "*/evaluation/**" if script == "evaluate" else "*"
-    choices = conf_choices()
-    if comparison := compare(folder.glob(made), flat_settings(document(to_config(default)), choices), choices):
-        page = save_comparison(comparison, folder, f"{script}_comparison")
-        show(*comparison_tables(comparison), facts_table("Compared", {"runs": folder, "report": page}))
-
-
-def conf_choices() -> dict[str, dict[str, dict[str, Any]]]:
-    """Of conf/: for each settings class, the choices that name it, and the plain values that each of them sets."""
-    choices = defaultdict[str, dict[str, dict[str, Any]]](dict)
-    for path in sorted(CONF.glob("*/*.yaml")):
-        values = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(path)))
-        if KIND in values:
-            kind = values.pop(KIND)
-            choices[kind][path.stem] = {key: value for key, value in values.items() if "${" not in str(value)}
-    return choices
+def _is_first_rank() -> bool:
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
 
 
 def _one_line(error: Exception) -> str:
@@ -216,6 +159,9 @@ def _one_line(error: Exception) -> str:
         return str(error)
     if isinstance(error, MissingConfigException):
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        if group.startswith("hydra/"):
+            installed = ", ".join(error.options or ())
+            return f"no {group}={choice} here. Choose from {installed}; pip install 'unicorn-vlm[sweep]' brings more."
         choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
         return f"unknown choice {group}={choice}. Choose from {', '.join(choices)}."
     cause = error

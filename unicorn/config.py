@@ -19,6 +19,7 @@ from yaml import YAMLError
 from unicorn.errors import UserError
 from unicorn.files import replacing
 
+CONF = Path(__file__).resolve().parent.parent / "conf"
 KIND = "kind"
 
 

@@ -11,6 +11,10 @@ from filelock import FileLock, Timeout
 from unicorn.errors import UserError
 
 
+class BusyError(UserError):
+    """Another process is writing to the folder."""
+
+
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
     """A temporary path beside `path`, to be written in the block; it takes the place of `path` at the end.
@@ -49,14 +53,14 @@ def make_folder(folder: Path) -> None:
 def lock_folder(folder: Path, key: str) -> FileLock:
     """The lock of a folder, which is made if need be, taken: to be released, and gone with its process in any case.
 
-    Raises UserError, which names `key` as what chooses another folder, if another process has it.
+    Raises BusyError, which names `key` as what chooses another folder, if another process has it.
     """
     make_folder(folder)
     lock = FileLock(folder / ".lock", blocking=False)
     try:
         lock.acquire()
     except Timeout as error:
-        raise UserError(f"another process is writing to {folder}. Wait for it, or choose another {key}=.") from error
+        raise BusyError(f"another process is writing to {folder}. Wait for it, or choose another {key}=.") from error
     except OSError as error:
         raise cannot_write(folder, error) from error
     return lock
