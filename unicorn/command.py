@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
@@ -30,6 +31,7 @@ from unicorn.config import KIND, Config, describe, document, to_config, typed, u
 from unicorn.errors import StoppedError, UserError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
+HEAD_START_SECONDS = 15.0  # of the first rank, to say what went wrong
 _UNNAMED = ("name", "run", "out", "stages")  # overrides that tell no run from another
 
 
@@ -88,11 +90,14 @@ def run(script: Callable[[Config], None]) -> None:
                 raise
             _exit(f"error: {error}", code=2)
         except StoppedError as stopped:
-            if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) != "0":
+            if _is_another_rank():
                 sys.exit()
             _exit(f"{stopped} Go on with: {shlex.join(['python', *sys.argv])}", code=128 + signal.SIGTERM)
         except KeyboardInterrupt:
             _exit("interrupted: run the same command again to go on from here.", code=130)
+        except Exception:
+            _let_the_first_rank_speak()
+            raise
 
     FinishedSweep.config = None
     try:
@@ -135,7 +140,22 @@ def _summary(path: Path) -> str:
     return next(line[2:] for line in path.read_text().splitlines() if re.match("# [^@]", line))
 
 
+def _is_another_rank() -> bool:
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) != "0"
+
+
+def _let_the_first_rank_speak() -> None:
+    """Another rank waits, since the first most often has the same to say or is what failed, and they end with it.
+
+    Where the first goes on, what has happened here has happened here alone, and is said.
+    """
+    if _is_another_rank():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which torchrun ends it
+        time.sleep(HEAD_START_SECONDS)
+
+
 def _exit(line: str, *, code: int) -> NoReturn:
+    _let_the_first_rank_speak()
     print(line, file=sys.stderr)
     sys.exit(code)
 
