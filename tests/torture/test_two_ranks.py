@@ -1,0 +1,40 @@
+"""Two ranks end together, and of what ends them one line is left."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.torture.conftest import TWO_RANKS, Undisturbed
+from tests.torture.scripts import Scripts
+from tests.torture.test_kills import LOST
+
+ALL = (2, r"error: all ranks are mistaken\.\n")
+SAID = {
+    "killed": (2, LOST),
+    "killed_and_told": (2, LOST),
+    "mistaken": (2, r"error: the second rank is mistaken\.\n"),
+    "wrong": (1, r"Error executing job .*\nTraceback .*\n(  .*\n)+ZeroDivisionError\n"),
+    "first_mistaken": ALL,
+    "all_mistaken": ALL,
+}
+
+
+@pytest.mark.parametrize("how", [pytest.param(how, marks=pytest.mark.slow if how == "wrong" else ()) for how in SAID])
+def test_two_ranks_end_with_one_word(how: str, scripts: Scripts, tmp_path: Path) -> None:
+    finished = scripts.run_ranks("tests/torture/pair.py", f"name={how}", f"run={tmp_path}", *TWO_RANKS)
+    code, said = SAID[how]
+    assert re.fullmatch(said, finished.err), finished.err
+    assert finished.code == code
+
+
+@pytest.mark.slow
+def test_a_mistake_of_all_ranks_is_one_line_about_all_of_them(
+    scripts: Scripts, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    ruinous = ("align.batch=20", "align.learning_rate=1e30", "align.epochs=1")
+    finished = scripts.run_ranks(*undisturbed.line("align", tmp_path), *TWO_RANKS, *ruinous)
+    assert finished.code == 2
+    assert re.fullmatch(
+        r"error: the \w+ of align step [23] is not finite\. Its samples: .* and 12 more\. .*\n", finished.err
+    )
