@@ -7,23 +7,30 @@ import pytest
 
 from tests.torture.conftest import TWO_RANKS, Undisturbed
 from tests.torture.scripts import Scripts
-from tests.torture.test_kills import LOST
 
-ALL = (2, r"error: all ranks are mistaken\.\n")
-SAID = {
-    "killed": (2, LOST),
-    "killed_and_told": (2, LOST),
-    "mistaken": (2, r"error: the second rank is mistaken\.\n"),
-    "wrong": (1, r"Error executing job .*\nTraceback .*\n(  .*\n)+ZeroDivisionError\n"),
-    "first_mistaken": ALL,
-    "all_mistaken": ALL,
-}
+ALL_MISTAKEN = r"error: all ranks are mistaken\.\n"
 
 
-@pytest.mark.parametrize("how", [pytest.param(how, marks=pytest.mark.slow if how == "wrong" else ()) for how in SAID])
-def test_two_ranks_end_with_one_word(how: str, scripts: Scripts, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("how", "code", "said"),
+    [
+        (
+            "killed",
+            2,
+            r"error: rank 1 was ended by SIGKILL, as by a system that is short of memory, and the other ranks with "
+            r"it\. Run the same command again to go on from the last checkpoint\.\n",
+        ),
+        ("killed_and_told", 2, r"error: rank 1 was ended by SIGKILL, .*\n"),
+        ("mistaken", 2, r"error: the second rank is mistaken\.\n"),
+        ("first_mistaken", 2, ALL_MISTAKEN),
+        ("all_mistaken", 2, ALL_MISTAKEN),
+        pytest.param(
+            "wrong", 1, r"Error executing job .*\nTraceback .*\n(  .*\n)+ZeroDivisionError\n", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_two_ranks_end_with_one_word(how: str, code: int, said: str, scripts: Scripts, tmp_path: Path) -> None:
     finished = scripts.run_ranks("tests/torture/pair.py", f"name={how}", f"run={tmp_path}", *TWO_RANKS)
-    code, said = SAID[how]
     assert re.fullmatch(said, finished.err), finished.err
     assert finished.code == code
 
