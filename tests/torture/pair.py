@@ -26,14 +26,18 @@ def end(how: str, first: bool) -> None:
     match how, first:
         case ("killed" | "killed_and_told", False):
             os.kill(os.getpid(), signal.SIGKILL)
-        case ("mistaken", False):
+        case ("mistaken" | "mistaken_and_told", False):
             raise UserError("the second rank is mistaken.")
         case ("wrong", False):
             raise ZeroDivisionError
         case ("all_mistaken", _) | ("first_mistaken", True):
             time.sleep(1.0 * first)
             raise UserError("all ranks are mistaken.")
-        case ("killed_and_told", True) | ("first_mistaken", False):
+        case ("killed_and_told" | "mistaken_and_told", True):
+            while not ranks.failure_of_another():
+                time.sleep(0.01)
+            raise RuntimeError("Connection closed by peer")
+        case ("first_mistaken", False):
             time.sleep(0.3)
             raise RuntimeError("Connection closed by peer")
         case _:

@@ -8,6 +8,7 @@ import pytest
 from tests.torture.conftest import TWO_RANKS, Undisturbed
 from tests.torture.scripts import Scripts
 
+MISTAKEN = r"error: the second rank is mistaken\.\n"
 ALL_MISTAKEN = r"error: all ranks are mistaken\.\n"
 
 
@@ -21,7 +22,8 @@ ALL_MISTAKEN = r"error: all ranks are mistaken\.\n"
             r"it\. Run the same command again to go on from the last checkpoint\.\n",
         ),
         ("killed_and_told", 2, r"error: rank 1 was ended by SIGKILL, .*\n"),
-        ("mistaken", 2, r"error: the second rank is mistaken\.\n"),
+        ("mistaken", 2, MISTAKEN),
+        pytest.param("mistaken_and_told", 2, MISTAKEN, marks=pytest.mark.slow),
         ("first_mistaken", 2, ALL_MISTAKEN),
         ("all_mistaken", 2, ALL_MISTAKEN),
         pytest.param(
