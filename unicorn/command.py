@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, cast
@@ -25,6 +26,8 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from unicorn.config import CONF, Config, describe, to_config, typed, unknown_key
 from unicorn.errors import StoppedError, UserError, in_a_line
 from unicorn.sweep import FinishedSweep, compare_sweep, lost_job, run_in_sweep
+
+HEAD_START_SECONDS = 15.0  # of the first rank, to say what went wrong
 
 
 class TypedConfigSource(FileConfigSource):
@@ -88,6 +91,9 @@ def run(script: Callable[[Config], float | None]) -> None:
             if "SUBMITIT_EXECUTOR" in os.environ:  # it travels to the command by which to go on
                 raise
             _stop(stopped)
+        except Exception:
+            _let_the_first_rank_speak()
+            raise
 
     FinishedSweep.config = None
     try:
@@ -138,7 +144,18 @@ def _summary(path: Path) -> str:
     return next(line[2:] for line in path.read_text().splitlines() if re.match("# [^@]", line))
 
 
+def _let_the_first_rank_speak() -> None:
+    """Another rank waits, since the first most often has the same to say or is what failed, and they end with it.
+
+    Where the first goes on, what has happened here has happened here alone, and is said.
+    """
+    if not _is_first_rank():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which torchrun ends it
+        time.sleep(HEAD_START_SECONDS)
+
+
 def _exit(line: str, *, code: int) -> NoReturn:
+    _let_the_first_rank_speak()
     print(line, file=sys.stderr)
     sys.exit(code)
 

@@ -1,6 +1,7 @@
 """One server of scripts for all torture, and what each command makes when no one disturbs it."""
 
 import math
+import shutil
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,28 +13,58 @@ from tests.torture.scripts import Scripts
 
 WORLD = ("seeds.count=64", "synthesis.block_size=24")
 BRIEF = ("align.batch=4", "tune.batch=4", "trainer.checkpoint_every=1", "model.projector_width=128")
+PACKED = ("tune=lora_small", "tune.batch=12", "data.rows_per_pack=1")  # some six rows of two samples, each row a pack
+TWO_RANKS = ("trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu")
 ASKED = ("task=scenes", "scenes.count=16")
 
 
 @dataclass(frozen=True)
-class Undisturbed:
-    """A dataset and a run on it; by command, what it left in its folder, and the processor's seconds that it took."""
+class Made:
+    """What a command left in its folder when it was left alone, and the processor's seconds that it took."""
 
-    dataset: Path
-    run: Path
-    left: dict[str, dict[str, object]]
-    seconds: dict[str, float]
+    left: dict[str, object]
+    seconds: float
+
+
+class Undisturbed:
+    """What each command makes, by its name, made when it is first asked for."""
+
+    def __init__(self, scripts: Scripts, base: Path) -> None:
+        self.scripts = scripts
+        self.base = base
+        self.made: dict[str, Made] = {}
+
+    def of(self, name: str) -> Made:
+        """The command, left alone."""
+        if name not in self.made:
+            folder = self.base / name
+            line = self.line(name, folder)
+            self.begin(name, folder)
+            finished, seconds = self.scripts.run_for(math.inf, line)
+            assert finished.code == 0, finished.err
+            self.made[name] = Made(contents(folder), seconds)
+        return self.made[name]
+
+    def folder(self, name: str) -> Path:
+        """Where a command that was left alone has worked."""
+        self.of(name)
+        return self.base / name
 
     def line(self, name: str, folder: Path) -> tuple[str, ...]:
         """The command of that name, to work in `folder` on what was made undisturbed."""
-        train = ("train.py", f"dataset={self.dataset}", f"run={folder}", *BRIEF)
-        lines = {
-            "synthesize": ("synthesize.py", f"dataset={folder}", *WORLD),
-            "align": (*train, "stages=[align]"),
-            "tune": train,
-            "evaluate": ("evaluate.py", f"run={self.run}", f"out={folder}", *ASKED),
-        }
-        return lines[name]
+        if name == "synthesize":
+            return "synthesize.py", f"dataset={folder}", *WORLD
+        if name == "evaluate":
+            return "evaluate.py", f"run={self.folder('lora')}", f"out={folder}", *ASKED
+        changes = {"align": ["stages=[align]"], "tune": [], "lora": PACKED, "ranks": [*PACKED, *TWO_RANKS]}
+        return "train.py", f"dataset={self.folder('synthesize')}", f"run={folder}", *BRIEF, *changes[name]
+
+    def begin(self, name: str, folder: Path) -> None:
+        """Have in `folder` what that command begins with, and nothing else."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        if name in ("tune", "lora", "ranks"):
+            shutil.copytree(self.folder("align") / "align", folder / "align")
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +77,4 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Generator[Scripts]:
 @pytest.fixture(scope="session")
 def undisturbed(scripts: Scripts, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """Each command, left alone."""
-    base = tmp_path_factory.mktemp("undisturbed")
-    made = Undisturbed(base / "dataset", base / "run", {}, {})
-    folders = {"synthesize": made.dataset, "align": made.run, "tune": made.run, "evaluate": base / "evaluation"}
-    for name, folder in folders.items():
-        finished, made.seconds[name] = scripts.run_for(math.inf, made.line(name, folder))
-        assert finished.code == 0, finished.err
-        made.left[name] = contents(folder)
-    return made
+    return Undisturbed(scripts, tmp_path_factory.mktemp("undisturbed"))

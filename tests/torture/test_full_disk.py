@@ -1,7 +1,6 @@
 """A disk that fills up is one line that names a file; nothing is corrupt, and with room made it goes on."""
 
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +68,7 @@ def test_a_full_disk_is_one_line_and_no_harm(
     disk = scripts.mount(tmp_path / "disk", "64m")
     work, seen = disk.path / "work", disk.seen / "work"
     if name == "tune":
-        shutil.copytree(undisturbed.run / "align", seen / "align")
+        undisturbed.begin(name, seen)
     line = undisturbed.line(name, work)
     for starved in times:
         disk.fill(starved.free)
@@ -87,7 +86,7 @@ def test_a_full_disk_is_one_line_and_no_harm(
         disk.make_room()
     finished = scripts.run(*line)
     assert finished.code == 0, finished.err
-    assert contents(seen, work) == undisturbed.left[name]
+    assert contents(seen, work) == undisturbed.of(name).left
 
 
 def require_sound(disk: Disk) -> None:

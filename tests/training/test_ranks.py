@@ -16,6 +16,7 @@ from unicorn.training.checkpoint import checkpoints
 from unicorn.training.record import StageRecord
 
 ROOT = Path(__file__).parents[2]
+STRATEGIES = ("ddp", "zero2", "zero2-offload", "zero3", "zero3-offload", "fsdp2")
 IN_CI = {("zero2", "lora"), ("fsdp2", "full")}
 
 
@@ -56,7 +57,7 @@ def assert_learned_alike(training: Training, name: str, expected: str, stage: st
     ("strategy", "tune"),
     [
         pytest.param(strategy, tune, marks=() if (strategy, tune) in IN_CI else pytest.mark.slow)
-        for strategy, tune in product(("ddp", "zero2", "zero3", "fsdp2"), ("lora", "full"))
+        for strategy, tune in product(STRATEGIES, ("lora", "full"))
     ],
 )
 def test_two_ranks_learn_what_one_does(one: Training, strategy: str, tune: str) -> None:
@@ -69,7 +70,14 @@ def test_two_ranks_learn_what_one_does(one: Training, strategy: str, tune: str) 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("strategy", "next_strategy"),
-    [("ddp", "zero2"), ("zero2", "zero3"), ("zero3", "fsdp2"), ("fsdp2", "ddp")],
+    [
+        ("ddp", "zero2"),
+        ("zero2", "zero3-offload"),
+        ("zero3-offload", "zero2-offload"),
+        ("zero2-offload", "zero3"),
+        ("zero3", "fsdp2"),
+        ("fsdp2", "ddp"),
+    ],
 )
 def test_a_run_that_is_stopped_goes_on_under_any_strategy(one: Training, strategy: str, next_strategy: str) -> None:
     for name, then in ((f"{strategy}-{next_strategy}", next_strategy), (f"{strategy}-one", None)):

@@ -1,5 +1,8 @@
 """Strategies that do not go with what is trained, or with what is installed, are refused in a line."""
 
+from pathlib import Path
+from typing import Any, cast
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +12,7 @@ from unicorn.errors import UserError
 from unicorn.training import trainer as trainer_settings
 from unicorn.training.fsdp import FullySharded
 from unicorn.training.trainer import Strategy, TrainerSettings
+from unicorn.training.zero import Zero
 
 
 def test_devices_without_a_strategy_or_without_work_are_refused(training: Training) -> None:
@@ -26,6 +30,29 @@ def test_devices_without_a_strategy_or_without_work_are_refused(training: Traini
 def test_offloading_is_deepspeeds() -> None:
     with pytest.raises(UserError, match=r"trainer\.offload=true is DeepSpeed's, and trainer\.strategy is ddp\. Set it"):
         TrainerSettings(strategy=Strategy.ddp, offload=True)
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_offloading_is_asked_for_as_deepspeed_documents_it(
+    stage: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deepspeed.runtime.zero.config import DeepSpeedZeroConfig  # which refuses a key that it does not know
+
+    def config(offload: bool) -> dict[str, Any]:
+        chosen = TrainerSettings(accelerator="cpu", devices=2, strategy=Strategy(f"zero{stage}"), offload=offload)
+        return cast("Any", chosen.build(ALIGN.build(), tmp_path, []).strategy).config
+
+    asked = config(True)
+    assert asked["zero_force_ds_cpu_optimizer"] is False  # else it refuses PyTorch's AdamW
+    zero = DeepSpeedZeroConfig(**asked["zero_optimization"])
+    assert zero.stage == stage
+    assert zero.offload_optimizer.device == "cpu"
+    assert zero.offload_param is None
+    assert DeepSpeedZeroConfig(**config(False)["zero_optimization"]).offload_optimizer is None
+    for gpu in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda gpu=gpu: gpu)
+        zero = Zero(stage, offload=True, longest_gradient=1.0).config["zero_optimization"]
+        assert zero["offload_optimizer"] == {"device": "cpu", "pin_memory": gpu}
 
 
 def test_a_missing_deepspeed_says_which_extra(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """Trains a run on two processes; Lightning starts this file once for each: FOLDER STRATEGY NAME CALL STAGE...
 
-At the CALL-th pack that it makes, the second process is warned by SIGTERM; 0 is never.
+A STRATEGY may end in -offload. At the CALL-th pack that it makes, the second process is warned by SIGTERM; 0 is never.
 """
 
 import os
@@ -25,7 +25,8 @@ def main(folder: str, strategy: str, name: str, call: str, *stages: str) -> None
     if int(call) and os.environ.get("LOCAL_RANK") == "1":
         how = lambda: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
         warned["transfer"] = Dies(training.transfer, int(call), how)
-    trainer = TrainerSettings(accelerator="cpu", devices=2, strategy=Strategy(strategy))
+    kind, _, offload = strategy.partition("-")
+    trainer = TrainerSettings(accelerator="cpu", devices=2, strategy=Strategy(kind), offload=bool(offload))
     try:
         training.run(name, *(STAGES[stage] for stage in stages), trainer=trainer, **warned)
     except StoppedError as stopped:

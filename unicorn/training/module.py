@@ -121,6 +121,7 @@ class UnicornModule(LightningModule):
     def training_step(self, step: Step) -> None:
         """All packs backward, then one clipped step. Raises NotFiniteError, with the samples' ids."""
         started = time.perf_counter()
+        taken = self.trainer.global_step
         torch.manual_seed(self._dropout_seed())
         loss = torch.zeros((), device=self.device, dtype=torch.float32)
         for index, pack in enumerate(step.packs):
@@ -133,14 +134,14 @@ class UnicornModule(LightningModule):
             [loss.item(), step.tokens, step.attended, len(step.samples), places]
         )
         if not math.isfinite(total):
-            raise self._not_finite("loss", step)
+            raise self._not_finite("loss", taken)
         optimizer, scheduler = cast("Any", self.optimizers()), cast("Any", self.lr_schedulers())
         learning_rate = scheduler.get_last_lr()[-1]
         norm = self.strategy.take_step(
             optimizer, list(trainable(self.model).values()), self.stage.settings.gradient_clip
         )
         if not math.isfinite(norm):
-            raise self._not_finite("gradient", step)
+            raise self._not_finite("gradient", taken)
         scheduler.step()
         waited = started - self._ended
         seconds, self._ended = time.perf_counter() - self._ended, time.perf_counter()
@@ -199,10 +200,12 @@ class UnicornModule(LightningModule):
         key = np.random.SeedSequence([self.seed, self.trainer.global_step, self.global_rank])
         return int(key.generate_state(1)[0])
 
-    def _not_finite(self, what: str, step: Step) -> NotFiniteError:
-        ids = self.data.samples.ids(self.data.training[step.samples[:NAMED]])
-        more = f" and {len(step.samples) - NAMED} more" if len(step.samples) > NAMED else ""
+    def _not_finite(self, what: str, taken: int) -> NotFiniteError:
+        """Names the samples of all ranks, since one of them speaks for all."""
+        samples = self.data.training[self.data.order.step(taken)]
+        ids = self.data.samples.ids(samples[:NAMED])
+        more = f" and {len(samples) - NAMED} more" if len(samples) > NAMED else ""
         return NotFiniteError(
-            f"the {what} of {self.stage.name} step {self.trainer.global_step + 1} is not finite. Its samples: "
+            f"the {what} of {self.stage.name} step {taken + 1} is not finite. Its samples: "
             f"{', '.join(ids)}{more}. Lower {self.stage.name}.learning_rate, or look at these samples."
         )

@@ -26,6 +26,7 @@ from unicorn.training.checkpoint import Checkpoints, newest
 from unicorn.training.layers import prepare_layers
 from unicorn.training.logger import LoggerSettings
 from unicorn.training.module import NotFiniteError, UnicornModule
+from unicorn.training.ranks import GRACE_SECONDS, end_with_first, failure_of_another
 from unicorn.training.record import StageRecord
 from unicorn.training.stage import Stage
 from unicorn.training.trainer import TrainerSettings
@@ -106,7 +107,7 @@ def run_stage(
             stage,
             seed=seed,
             log_every=trainer.log_every,
-            fused_optimizer=trainer.fused_optimizer,
+            fused_optimizer=trainer.fused_optimizer or trainer.offload,  # several times as fast on a CPU
             peak_teraflops=trainer.peak,
         )
         metrics = _fit(lightning, unicorn, batches, record)
@@ -126,16 +127,21 @@ def trained(stages: Sequence[Stage], *, build: Build, run: Path, seed: int) -> U
 
 @contextmanager
 def writing(run: Path) -> Generator[None]:
-    """The run's folder, for this process alone, and for the ranks that it starts, which come here too.
+    """The run's folder, for this process alone, and for the ranks that it starts, which come here too and end with it.
 
-    Raises UserError if another process is writing to it.
+    Raises UserError if another process is writing to it, or if one of those ranks has been killed.
     """
     if getattr(rank_zero_only, "rank", 0):
+        end_with_first()
         yield
         return
     lock = lock_folder(run, "name")
     try:
         yield
+    except RuntimeError as error:  # with which a collective ends that another rank has left
+        if failure := failure_of_another(seconds=GRACE_SECONDS):
+            raise failure from error
+        raise
     finally:
         lock.release()
 
@@ -171,6 +177,8 @@ def _fit(trainer: Trainer, module: UnicornModule, data: UnicornDataModule, recor
     with warnings.catch_warnings():
         # Lightning 2.6 asks of its loaders in a way that torch 2.13 deprecates.
         warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\)", FutureWarning)
+        # PyTorch 2.13 has another name for this of DDP, which 2.9 does not know.
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
         # And PyTorch's own FSDP2, as DeepSpeed, calls collectives by names that it deprecates.
         warnings.filterwarnings("ignore", r"`torch\.distributed\.\w+` is deprecated", FutureWarning)
         try:

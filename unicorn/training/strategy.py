@@ -10,14 +10,21 @@ from typing import Any, cast
 
 import torch
 import torch.distributed as dist
-from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
+from lightning.pytorch.strategies import DDPStrategy, ParallelStrategy, SingleDeviceStrategy, Strategy
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
+from unicorn.training.ranks import Launcher
+
 
 class PackStrategy(Strategy):
     """What the LightningModule asks of a strategy besides what Lightning does."""
+
+    def _configure_launcher(self) -> None:
+        if isinstance(self, ParallelStrategy):
+            strategy = cast("Any", self)
+            self._launcher = Launcher(strategy.cluster_environment, strategy.num_processes, strategy.num_nodes)
 
     def training_step(self, *arguments: Any, **named: Any) -> Any:
         """The module's own, not as a forward pass of the wrapped module."""
