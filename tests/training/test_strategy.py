@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.training.tiny import ALIGN, Training
+from tests.training.tiny import ALIGN, LOOKS, Training
 from unicorn.errors import UserError
 from unicorn.training import trainer as trainer_settings
 from unicorn.training.fsdp import FullySharded
@@ -40,7 +40,7 @@ def test_offloading_is_asked_for_as_deepspeed_documents_it(
 
     def config(offload: bool) -> dict[str, Any]:
         chosen = TrainerSettings(accelerator="cpu", devices=2, strategy=Strategy(f"zero{stage}"), offload=offload)
-        return cast("Any", chosen.build(ALIGN.build(), tmp_path, []).strategy).config
+        return cast("Any", chosen.build(ALIGN.build(), tmp_path, [], LOOKS).strategy).config
 
     asked = config(True)
     assert asked["zero_force_ds_cpu_optimizer"] is False  # else it refuses PyTorch's AdamW

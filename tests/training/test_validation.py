@@ -162,7 +162,10 @@ def test_every_so_many_steps_and_at_an_epoch_s_end_and_it_changes_nothing(traini
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
-    [({"every": 0}, r"validation\.every=0: 1 at least"), ({"gallery": 1}, "each finds its own|each image finds")],
+    [
+        ({"every": 0}, r"validation\.every=0 is too few: 1 at least"),
+        ({"gallery": 1}, r"validation\.gallery=1: among one sample each image finds its own\. Choose 2 at least"),
+    ],
 )
 def test_wrong_settings_are_one_line(wrong: dict[str, int], said: str) -> None:
     with pytest.raises(UserError, match=said):

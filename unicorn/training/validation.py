@@ -39,7 +39,7 @@ class ValidationSettings:
         for key, least in (("every", 1), ("samples", 1), ("gallery", 0), ("generations", 0), ("max_new_tokens", 1)):
             value = getattr(self, key)
             if value is not None and value < least:
-                raise UserError(f"validation.{key}={value}: {least} at least.")
+                raise UserError(f"validation.{key}={value} is too few: {least} at least.")
         if self.gallery == 1:
             raise UserError("validation.gallery=1: among one sample each image finds its own. Choose 2 at least, or 0.")
 
