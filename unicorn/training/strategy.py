@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import torch
 import torch.distributed as dist
-from lightning.fabric.plugins import ClusterEnvironment
 from lightning.pytorch.strategies import DDPStrategy, ParallelStrategy, SingleDeviceStrategy, Strategy
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
@@ -24,8 +23,8 @@ class PackStrategy(Strategy):
 
     def _configure_launcher(self) -> None:
         if isinstance(self, ParallelStrategy):
-            environment = cast("ClusterEnvironment", self.cluster_environment)
-            self._launcher = Launcher(environment, self.num_processes, self.num_nodes)
+            many = cast("Any", self)
+            self._launcher = Launcher(many.cluster_environment, many.num_processes, many.num_nodes)
 
     def training_step(self, *arguments: Any, **named: Any) -> Any:
         """The module's own, not as a forward pass of the wrapped module."""
