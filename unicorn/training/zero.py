@@ -38,6 +38,9 @@ class Zero(ShardedStrategy, DeepSpeedStrategy):
         if self.root_device.type == "cuda":
             super().setup_distributed()
         else:
+            import deepspeed
+
+            cast("Any", deepspeed).ops.__compatible_ops__["deepspeed_shm_comm"] = False  # it would be compiled first
             self.set_world_ranks()
             self._init_deepspeed_distributed()
 
@@ -72,7 +75,7 @@ class Zero(ShardedStrategy, DeepSpeedStrategy):
         from deepspeed.utils import safe_get_full_optimizer_state
 
         self._link()
-        step = next(iter(self._inner.state.values()))["step"]
+        step = next(iter(self._inner.state.values()))["step"].cpu()
         state = {
             number: {"step": step.clone()}
             | {key: cast("Tensor", safe_get_full_optimizer_state(weight, key)).cpu() for key in MOMENTS}
@@ -100,8 +103,9 @@ class Zero(ShardedStrategy, DeepSpeedStrategy):
         """Put a checkpoint's moments into the shards, which DeepSpeed makes at its first step only."""
         (state,) = checkpoint["optimizer_states"]
         for flat in self._flat:
+            place = flat.device if self._inner.defaults["fused"] else "cpu"  # where AdamW counts, one kernel or more
             self._inner.state[flat] = {key: torch.zeros_like(flat) for key in MOMENTS}
-            self._inner.state[flat]["step"] = state["state"][0]["step"].clone()
+            self._inner.state[flat]["step"] = state["state"][0]["step"].clone().to(place)
         self._link()
         for number, weight in enumerate(self._weights()):
             for key in MOMENTS:
