@@ -1,10 +1,12 @@
 """A training is one W&B run, whatever its stages; offline needs no login."""
 
 import csv
+from pathlib import Path
 from typing import Any
 
 import pytest
 import wandb
+from lightning.pytorch.utilities import rank_zero_only
 
 from tests.training.tiny import ALIGN, LORA, Training
 from unicorn.training.logger import WandbSettings
@@ -73,3 +75,17 @@ def test_offline_needs_no_login(training: Training, monkeypatch: pytest.MonkeyPa
     written = list((training.folder / "wandb").glob(f"wandb/offline-run-*-{run_id}*/run-{run_id}*.wandb"))
     assert len(written) == 2
     assert all(path.stat().st_size > 0 for path in written)
+
+
+def test_another_rank_leaves_the_id_to_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, kept = tmp_path / "run" / "align", tmp_path / "run" / "wandb-id.txt"
+    folder.mkdir(parents=True)
+    settings = WandbSettings(offline=True)
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    settings.build(folder, {})
+    assert not kept.exists()
+    monkeypatch.setattr(rank_zero_only, "rank", 0)
+    first = settings.build(folder, {})[1].version
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    settings.build(folder, {})
+    assert kept.read_text() == first

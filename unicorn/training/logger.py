@@ -87,10 +87,15 @@ class WandbSettings:
 
 def _run_id(run: Path) -> str:
     """The id of a training's W&B run: an agent of a sweep says it, and it is kept in the run's folder otherwise."""
+    from lightning.pytorch.utilities import rank_zero_only
     from wandb.sdk.lib.runid import generate_id
 
     kept = run / "wandb-id.txt"
-    if "WANDB_RUN_ID" not in os.environ and not kept.exists():
+    if given := os.environ.get("WANDB_RUN_ID"):
+        return given
+    if getattr(rank_zero_only, "rank", 0):
+        return generate_id()  # it logs nothing, and leaves the file to the first rank
+    if not kept.exists():
         with replacing(kept) as temporary:
             temporary.write_text(generate_id())
-    return os.environ.get("WANDB_RUN_ID") or kept.read_text()
+    return kept.read_text()

@@ -145,7 +145,7 @@ def losses_of(
     for step in data.shown(samples, data.samples.rows[shown]):
         moved: Step = module.on_device(step)
         tokens = [
-            module.pass_through(pack, labels=pack.labels).token_losses.double().cpu().numpy() for pack in moved.packs
+            module.pass_through(pack, labels=pack.labels).token_losses.cpu().double().numpy() for pack in moved.packs
         ]
         begins = np.cumsum([0, *lengths[step.samples]])[:-1]
         if len(begins):
