@@ -26,6 +26,8 @@ DIMENSION = 1280
 PUBLISHED_TOKENS = 576
 ROW_LENGTH = 512
 """Of packed rows, or the longest sample's; short, since attention over a row is dense on a CPU."""
+PACKED_ROWS = 2
+"""Packed rows of a forward pass (`data.rows_per_pack`): the fewer, the less of it is padding."""
 RANK = 16
 """Of tune's adapters: 4% as many weights as SmolLM2-135M has, the share that rank 128 is of Llama 3 8B."""
 WORDS_OF_TWO_TOKENS = 3

@@ -17,7 +17,7 @@ from bench.encoding import generate_captions
 from bench.figures import circumstances
 from bench.page import duration, machine_line, size_text, times
 from bench.process import fresh
-from bench.recipes import RANK, ROW_LENGTH, Stage
+from bench.recipes import PACKED_ROWS, RANK, ROW_LENGTH, Stage
 from bench.training_steps import COMPILED, PACKAGE, Measurement, lines, measure, optimizer_seconds, save_language_model
 from unicorn.files import replacing
 from unicorn.report.table import markdown_table, numbers_table, show
@@ -50,7 +50,7 @@ published one, and lever by lever between them.
   gradients for every weight. Unicorn: one visual token, rows packed to {row_length} tokens or the longest sample,
   those of like length in one pass, cross-entropy in chunks over supervised positions, and gradients for what learns
   alone: the projector, and in tune adapters of rank {rank}, {share:.0%} as many weights as the model has, as rank 128
-  is of Llama 3 8B. A forward pass takes {rows} rows.
+  is of Llama 3 8B. A forward pass takes {rows} padded rows, or {packed_rows} packed ones.
 - A step is forward and backward of all samples; the optimiser's own step, one for {batches} samples, is
   left out and told below. Every line is a process of its own, of one thread, {processes} at a time. Seconds are CPU
   seconds of that process, the median of up to {rounds} steps, so that whatever else the machine does counts little.
@@ -185,6 +185,7 @@ def bench(settings: TrainingBenchSettings) -> dict[Stage, list[Measurement]]:
         row_length=ROW_LENGTH,
         rank=RANK,
         rows=settings.rows_at_a_time,
+        packed_rows=PACKED_ROWS,
         batches=f"{AlignSettings().batch} (align) or {LoraTuneSettings().batch} (tune)",
         processes=settings.processes,
         rounds=settings.rounds,

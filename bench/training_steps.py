@@ -16,6 +16,7 @@ from transformers.utils import logging
 from bench.process import peak_bytes, reset_peak
 from bench.recipes import (
     LEVERS,
+    PACKED_ROWS,
     PUBLISHED,
     ROW_LENGTH,
     UNICORN,
@@ -82,7 +83,8 @@ def measure(line: Line, language_model: str, samples: int, rows_at_a_time: int, 
     logging.disable_progress_bar()
     module, tokenizer = make_module(line.stage, line.recipe, language_model)
     made = make_samples(line.stage, samples, tokenizer, line.recipe.visual_tokens)
-    batches = collate(made, packed=line.recipe.packed, row_length=ROW_LENGTH, rows_at_a_time=rows_at_a_time)
+    rows = PACKED_ROWS if line.recipe.packed else rows_at_a_time
+    batches = collate(made, packed=line.recipe.packed, row_length=ROW_LENGTH, rows_at_a_time=rows)
 
     def step() -> float:
         return sum(backward(module, batch, line.recipe, batches) for batch in batches)
