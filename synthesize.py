@@ -1,5 +1,6 @@
 """Text in, a dataset out: seeds -> dense captions -> instructions -> text embeddings. No image, ever."""
 
+from contextlib import closing
 from pathlib import Path
 
 from unicorn import command
@@ -30,12 +31,14 @@ def synthesize(config: Config) -> None:
     if "embeddings" in stages and not config.synthesis.vectors.path:
         config.encoder.require()  # before hours of an LLM lead up to it
     reports = []
-    with DatasetWriter(Path(config.dataset), config.synthesis.block_size) as writer:
+    with (
+        DatasetWriter(Path(config.dataset), config.synthesis.block_size) as writer,
+        closing(config.llm.build()) as generator,
+    ):
         if "captions" in stages:
-            seeds = config.seeds.build()
-            reports.append(write_captions(writer, seeds, config.llm.build(), config.synthesis, config.seed))
+            reports.append(write_captions(writer, config.seeds.build(), generator, config.synthesis, config.seed))
         if "instructions" in stages:
-            reports.append(write_instructions(writer, config.llm.build(), config.synthesis, config.seed))
+            reports.append(write_instructions(writer, generator, config.synthesis, config.seed))
         if "embeddings" in stages and config.synthesis.vectors.path:
             reports.append(import_embeddings(writer, config.synthesis.vectors))
         elif "embeddings" in stages:

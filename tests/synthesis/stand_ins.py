@@ -43,9 +43,11 @@ class ScriptedGenerator:
     """Answers by a function of the request, with 16 in flight and in an order that is never the same."""
 
     name = "scripted"
+    health = ""
 
     def __init__(self, answer: Callable[[Request], Result]) -> None:
         self._answer = answer
+        self.made_by = dict[str, object]()
         self.requests: list[Request] = []
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Result]:
@@ -53,6 +55,9 @@ class ScriptedGenerator:
         while flight := list(islice(stream, 16)):
             self.requests += flight
             yield from map(self._answer, random.sample(flight, len(flight)))
+
+    def close(self) -> None:
+        pass
 
 
 def good_answer(request: Request) -> Result:

@@ -44,8 +44,21 @@ class GrammarGenerator:
 
     @property
     def name(self) -> str:
-        """The grammar, with its rates of faults."""
-        return f"scenes-grammar refused={self._refused} malformed={self._malformed}"
+        """The grammar."""
+        return "scenes-grammar"
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """Its rates of faults."""
+        return {"refused": self._refused, "malformed": self._malformed}
+
+    @property
+    def health(self) -> str:
+        """It never fails."""
+        return ""
+
+    def close(self) -> None:
+        """It holds nothing."""
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Result]:
         """One result for each request, in their order."""

@@ -28,6 +28,7 @@ def write_captions(
     stage = CaptionStage(generator.name, settings)
     densified_by = {
         "generator": generator.name,
+        "sampling": generator.made_by,
         "prompt": stage.prompt.version,
         "words": [settings.words_min, settings.words_max],
         "max_attempts": settings.max_attempts,

@@ -31,6 +31,7 @@ def write_instructions(
     stage = InstructionStage(settings, seed)
     made_by = {
         "generator": generator.name,
+        "sampling": generator.made_by,
         "prompts": {task.value: prompt.version for task, prompt in stage.prompts.items()},
         "shares": {task.value: getattr(settings.shares, task.value) for task in Task},
         "instructed": settings.instructed,
