@@ -1,4 +1,4 @@
-"""A language model's server without one: OpenAI's chat completions after a set time, and faults where they are asked for.
+"""A language model's server without a model: OpenAI's chat completions after a set time, and faults on request.
 
     python -m bench.mock_server --latency 0.2 --faults 0.01       prints its port
 
@@ -73,7 +73,9 @@ class Model:
             return completion(text)
         match IN_THE_ANSWER[int(drawn / self._faults)]:
             case "schema":
-                return completion('{"id": 7}' if "response_format" in request else "I'm sorry, I cannot help with that.")
+                return completion(
+                    '{"id": 7}' if "response_format" in request else "I'm sorry, I cannot help with that."
+                )
             case "truncated":
                 return completion(text[: len(text) // 2], "length")
             case _:

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from email.utils import mktime_tz, parsedate_tz
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -181,8 +182,8 @@ class OpenAIGenerator:
         if endpoint.answers:  # it knew key and model before: what stands in front of it does not
             raise UnavailableError(complaint)
         raise UserError(
-            f"{endpoint.host} does not take requests for {self.name} ({complaint}). Mend llm.endpoints, llm.model or the "
-            f"key in {self._settings.api_key_env}."
+            f"{endpoint.host} does not take requests for {self.name} ({complaint}). "
+            f"Mend llm.endpoints, llm.model or the key in {self._settings.api_key_env}."
         )
 
     async def _post(
@@ -207,8 +208,8 @@ class OpenAIGenerator:
         if seconds > (self._settings.patience if known else min(self._settings.patience, FIRST_PATIENCE)):
             failures = "; ".join(f"{endpoint.host}: {endpoint.failing}" for endpoint in self._endpoints.all)
             raise UserError(
-                f"no endpoint of llm.endpoints has answered for {seconds:.0f} s ({failures}). Start the servers or mend "
-                "the addresses, and run the same command again: what was answered is kept."
+                f"no endpoint of llm.endpoints has answered for {seconds:.0f} s ({failures}). "
+                "Start the servers or mend the addresses, and run the same command again: what was answered is kept."
             )
 
     def _without_key(self, text: str) -> str:
@@ -216,8 +217,11 @@ class OpenAIGenerator:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """The header, in seconds; None where it is missing or says a date, which servers of this kind do not."""
-    try:
-        return float(retry_after) if retry_after else None
-    except ValueError:
+    """The header, in seconds from now; None where there is none that can be read."""
+    if not retry_after:
         return None
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        date = parsedate_tz(retry_after)
+        return max(0.0, mktime_tz(date) - time.time()) if date else None

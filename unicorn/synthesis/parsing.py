@@ -33,6 +33,10 @@ class Reason(StrEnum):
     REPEATED_QUESTION = "repeated question"
     REPEATED_OPTION = "repeated option"
     DEPENDENT_OPTIONS = "options refer to each other"
+    OTHER_LANGUAGE = "another language"
+    COPIED = "copies what it was given"
+    DUPLICATE = "duplicate"
+    NEAR_DUPLICATE = "near-duplicate"
 
 
 class Unusable(Exception):  # noqa: N818  # it is an outcome, not an error
@@ -78,8 +82,15 @@ _DEPENDENT = re.compile(
 )
 
 
-def read_caption(result: Result, settings: SynthesisSettings) -> str:
-    """The dense caption that a result holds. Raises Unusable."""
+# Words that make up a quarter and more of any English text of some length.
+_COMMON = frozenset(
+    "a an and are as at by for from has have in is it its of on or that the there this to which with".split()  # noqa: SIM905
+)
+_FENCED = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", re.DOTALL | re.IGNORECASE)
+
+
+def read_caption(result: Result, seed: str, settings: SynthesisSettings) -> str:
+    """The dense caption of a seed that a result holds. Raises Unusable."""
     text = _read_text(result)
     if "\n" in text:
         raise Unusable(Reason.NOT_ONE_PARAGRAPH)
@@ -92,6 +103,10 @@ def read_caption(result: Result, settings: SynthesisSettings) -> str:
         raise Unusable(Reason.TOO_LONG)
     if _LEANING.search(text):
         raise Unusable(Reason.LEANS_ON_TEXT)
+    if settings.english and not _is_english(text):
+        raise Unusable(Reason.OTHER_LANGUAGE)
+    if _copies(text, seed):
+        raise Unusable(Reason.COPIED)
     return text
 
 
@@ -118,11 +133,15 @@ def pairs_schema(task: Task, settings: SynthesisSettings) -> dict[str, Any]:
     return {"title": task.value, **_object({"id": _text(200), "QA Pairs": pairs})}
 
 
-def read_pairs(result: Result, validator: Validator) -> list[Pair]:
-    """The questions and answers that a result holds, under the schema of `validator`. Raises Unusable."""
+def read_pairs(result: Result, caption: str, validator: Validator, settings: SynthesisSettings) -> list[Pair]:
+    """The questions about a caption that a result holds, with answers, under the schema of `validator`.
+
+    Raises Unusable.
+    """
     text = _read_text(result)
+    fenced = _FENCED.fullmatch(text)  # as models that are not bound to a schema like to write it
     try:
-        values = orjson.loads(text)
+        values = orjson.loads(fenced[1] if fenced else text)
     except orjson.JSONDecodeError:
         raise Unusable(Reason.NOT_JSON) from None
     if not validator.is_valid(values):
@@ -132,6 +151,10 @@ def read_pairs(result: Result, validator: Validator) -> list[Pair]:
     pairs = [_pair(entry) for entry in values["QA Pairs"]]
     if _repeats([pair.question for pair in pairs]):
         raise Unusable(Reason.REPEATED_QUESTION)
+    if settings.english and not _is_english(" ".join(f"{pair.question} {pair.answer}" for pair in pairs)):
+        raise Unusable(Reason.OTHER_LANGUAGE)
+    if any(_copies(text, caption) for pair in pairs for text in (pair.question, pair.answer)):
+        raise Unusable(Reason.COPIED)
     return pairs
 
 
@@ -176,6 +199,27 @@ def _pair(entry: dict[str, Any]) -> Pair:
 def _repeats(texts: "list[str] | tuple[str, ...]") -> bool:
     """Whether two of the texts differ in nothing but case, punctuation and space."""
     return len({" ".join(text.casefold().split()).strip(" .,;:!?\"'") for text in texts}) < len(texts)
+
+
+def _is_english(text: str) -> bool:
+    """Whether a text of some length is English, by its letters and its commonest words."""
+    letters = sum(map(str.isalpha, text))
+    foreign = sum(letter.isalpha() and not letter.isascii() for letter in text) if not text.isascii() else 0
+    words = text.lower().split()
+    common = sum(word in _COMMON for word in words)
+    return foreign <= 0.05 * letters and (len(words) < 12 or common >= 0.1 * len(words))
+
+
+def _copies(text: str, given: str) -> bool:
+    """Whether nine tenths of a text of twenty words or more, in runs of four, stand in what was given.
+
+    A text much shorter than that quotes it, as it may.
+    """
+    words, source = text.casefold().split(), given.casefold().split()
+    if len(words) < max(20, 0.6 * len(source)):
+        return False
+    runs, known = ({tuple(each[at : at + 4]) for at in range(len(each) - 3)} for each in (words, source))
+    return len(runs & known) >= 0.9 * len(runs)
 
 
 def _text(longest: int) -> dict[str, Any]:
