@@ -17,7 +17,7 @@ from unicorn.synthesis.settings import Duplicates, SynthesisSettings
 if TYPE_CHECKING:
     from unicorn.encoder import EncoderSettings
 
-SETTINGS = SynthesisSettings(words_min=5, words_max=40, pairs_min=2, pairs_max=4, duplicates=Duplicates.KEEP)
+SETTINGS = SynthesisSettings(words_min=5, words_max=40, pairs_min=2, pairs_max=4, duplicates=Duplicates.keep)
 
 
 class ListedSeeds:

@@ -18,7 +18,7 @@ from unicorn.synthesis.captions import write_captions
 from unicorn.synthesis.settings import Duplicates
 from unicorn.synthesis.stage import StageReport
 
-NEAR = replace(SETTINGS, words_max=99, duplicates=Duplicates.NEAR, english=False)
+NEAR = replace(SETTINGS, words_max=99, duplicates=Duplicates.near, english=False)
 
 Answer = Callable[[Request], Result]
 
@@ -127,5 +127,5 @@ def test_words_in_common_decide() -> None:
 
 
 def test_a_near_duplicate_stays_where_only_exact_ones_are_looked_for(tmp_path: Path) -> None:
-    report = captions_of(tmp_path, settings=replace(NEAR, duplicates=Duplicates.EXACT))
+    report = captions_of(tmp_path, settings=replace(NEAR, duplicates=Duplicates.exact))
     assert set(report.unusable) == {"duplicate"}

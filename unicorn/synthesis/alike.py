@@ -35,7 +35,7 @@ class Alike:
     def __init__(self, part: PartWriter[Sequence[Caption]], dataset: Path, which: Duplicates) -> None:
         self._part = part
         self._folder = dataset / "signatures"
-        self._near = which is Duplicates.NEAR
+        self._near = which is Duplicates.near
         self._seen: list[UInt64[np.ndarray, " n"]] | None = None
 
     def verdicts(self, records: Sequence[Caption]) -> list[Verdict]:

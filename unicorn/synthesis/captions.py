@@ -43,7 +43,7 @@ def write_captions(
     )
     with progress("captions", len(seeds)) as advance:
         advance(part.rows + part.rejected.total())
-        alike = Alike(part, writer.folder, settings.duplicates) if settings.duplicates is not Duplicates.KEEP else None
+        alike = Alike(part, writer.folder, settings.duplicates) if settings.duplicates is not Duplicates.keep else None
         asking = Asking(
             part=part, stage=stage, generator=generator, settings=settings, seed=seed, advance=advance, screen=alike
         )

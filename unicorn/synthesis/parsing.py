@@ -6,8 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from jsonschema import Draft202012Validator
-from jsonschema.protocols import Validator
+from jsonschema_rs import Draft202012Validator
 
 from unicorn.llm import Result
 from unicorn.records import Task
@@ -72,6 +71,18 @@ _LEANING = re.compile(
     |\b(is|are|was|were|as|not)\ (explicitly\ )?(mentioned|stated|described|specified)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+# None of its alternatives matches without one of these words, which are found forty times as fast.
+_LEANING_WORDS = (
+    "caption",
+    "description",
+    "passage",
+    "paragraph",
+    "text",
+    "mention",
+    "stated",
+    "describe",
+    "specified",
+)
 # Options are shuffled, so none may speak of another.
 _DEPENDENT = re.compile(
     r"""
@@ -101,7 +112,7 @@ def read_caption(result: Result, seed: str, settings: SynthesisSettings) -> str:
         raise Unusable(Reason.TOO_SHORT)
     if words > settings.words_max:
         raise Unusable(Reason.TOO_LONG)
-    if _LEANING.search(text):
+    if _leans(text):
         raise Unusable(Reason.LEANS_ON_TEXT)
     if settings.english and not _is_english(text):
         raise Unusable(Reason.OTHER_LANGUAGE)
@@ -133,7 +144,9 @@ def pairs_schema(task: Task, settings: SynthesisSettings) -> dict[str, Any]:
     return {"title": task.value, **_object({"id": _text(200), "QA Pairs": pairs})}
 
 
-def read_pairs(result: Result, caption: str, validator: Validator, settings: SynthesisSettings) -> list[Pair]:
+def read_pairs(
+    result: Result, caption: str, validator: Draft202012Validator, settings: SynthesisSettings
+) -> list[Pair]:
     """The questions about a caption that a result holds, with answers, under the schema of `validator`.
 
     Raises Unusable.
@@ -158,7 +171,7 @@ def read_pairs(result: Result, caption: str, validator: Validator, settings: Syn
     return pairs
 
 
-def validator_of(schema: dict[str, Any]) -> Validator:
+def validator_of(schema: dict[str, Any]) -> Draft202012Validator:
     """A validator that is compiled once and used for every answer."""
     return Draft202012Validator(schema)
 
@@ -191,7 +204,7 @@ def _pair(entry: dict[str, Any]) -> Pair:
         raise Unusable(Reason.EMPTY)
     if any(_REFUSAL.match(text) for text in texts):
         raise Unusable(Reason.REFUSED)
-    if any(_LEANING.search(text) for text in texts):
+    if any(_leans(text) for text in texts):
         raise Unusable(Reason.LEANS_ON_TEXT)
     return Pair(question=question, answer=answer, options=options)
 
@@ -201,22 +214,30 @@ def _repeats(texts: "list[str] | tuple[str, ...]") -> bool:
     return len({" ".join(text.casefold().split()).strip(" .,;:!?\"'") for text in texts}) < len(texts)
 
 
+def _leans(text: str) -> bool:
+    lower = text.lower()
+    return any(word in lower for word in _LEANING_WORDS) and _LEANING.search(text) is not None
+
+
 def _is_english(text: str) -> bool:
-    """Whether a text of some length is English, by its letters and its commonest words."""
-    letters = sum(map(str.isalpha, text))
-    foreign = sum(letter.isalpha() and not letter.isascii() for letter in text) if not text.isascii() else 0
+    """Whether a text is English, by its letters, and, where it is of some length, by its commonest words."""
+    if not text.isascii():
+        letters = [letter.isascii() for letter in text if letter.isalpha()]
+        if letters.count(False) > 0.05 * len(letters):
+            return False
     words = text.lower().split()
-    common = sum(word in _COMMON for word in words)
-    return foreign <= 0.05 * letters and (len(words) < 12 or common >= 0.1 * len(words))
+    return len(words) < 12 or sum(word in _COMMON for word in words) >= 0.1 * len(words)
 
 
 def _copies(text: str, given: str) -> bool:
     """Whether nine tenths of a text of twenty words or more, in runs of four, stand in what was given.
 
-    A text much shorter than that quotes it, as it may.
+    A text much shorter than that quotes it, as it may; one much longer goes on from it.
     """
+    if text.count(" ") < 19:  # most answers are that short
+        return False
     words, source = text.casefold().split(), given.casefold().split()
-    if len(words) < max(20, 0.6 * len(source)):
+    if not 0.6 * len(source) <= len(words) <= 2 * len(source):
         return False
     runs, known = ({tuple(each[at : at + 4]) for at in range(len(each) - 3)} for each in (words, source))
     return len(runs & known) >= 0.9 * len(runs)

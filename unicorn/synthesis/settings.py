@@ -9,11 +9,11 @@ from unicorn.errors import UserError
 class Duplicates(StrEnum):
     """Which captions may not stand beside an earlier one."""
 
-    KEEP = "keep"
+    keep = "keep"
     """All may: where the world is small, many are alike."""
-    EXACT = "exact"
+    exact = "exact"
     """Those of the same words."""
-    NEAR = "near"
+    near = "near"
     """Those of nearly the same words, too."""
 
 
@@ -52,7 +52,7 @@ class SynthesisSettings:
     densify: bool = True  # false: the seeds are the captions, as they are (the paper's ablation)
     words_min: int = 40  # of a dense caption
     words_max: int = 500
-    duplicates: Duplicates = Duplicates.NEAR  # captions that are turned away as like an earlier one
+    duplicates: Duplicates = Duplicates.near  # captions that are turned away as like an earlier one
     english: bool = True  # turn away answers in another language
     pairs_min: int = 6  # questions, each with its answer, in an instruction
     pairs_max: int = 8
