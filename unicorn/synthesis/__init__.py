@@ -9,5 +9,7 @@ tasks           which caption gets which task
 prompt          the versioned files of prompts/
 parsing         from an answer to a caption or to questions, or to the reason why not
 conversations   from questions to the turns of a conversation
+usage           what a stage has taken: answers, tokens, money, time
+report          the report of a dataset: its numbers (measures), its page, its card
 keyed           chance that depends on ids alone
 """
