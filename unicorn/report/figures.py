@@ -71,6 +71,21 @@ def bar_chart(name: str, caption: str, bars: Sequence[Bar], axis: str) -> Figure
     return _finish(canvas, name, caption)
 
 
+def shares(name: str, caption: str, counts: Mapping[str, float]) -> Figure:
+    """What part of the whole each has, in horizontal bars, in the order given."""
+    canvas, axes = _axes(6.6, 0.34 * len(counts) + 0.9)
+    rows = np.arange(len(counts))[::-1]
+    parts = np.array(list(counts.values())) / sum(counts.values())
+    axes.barh(rows, parts, height=0.62, color=ACCENT, alpha=0.85)
+    for row, part in zip(rows, parts, strict=True):
+        axes.text(part, row, f" {part:.1%}", va="center", color=INK)
+    axes.set_yticks(rows, list(counts))
+    axes.set_xlim(0, 1.12 * float(parts.max()))
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    return _finish(canvas, name, caption)
+
+
 def scatter(name: str, caption: str, groups: Mapping[str, Float[np.ndarray, "n 2"]]) -> Figure:
     """Points of the plane in groups, one colour each; the axes have no unit and no ticks."""
     canvas, axes = _axes(6.6, 5.4)
