@@ -8,17 +8,19 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 import xxhash
 from jaxtyping import Int64
-from rensa import RMinHashDeduplicator
+from rensa import RMinHashDeduplicator  # pyright: ignore[reportAttributeAccessIssue] (compiled)
 
 from unicorn.records import Role, Task
 from unicorn.synthesis.keyed import keyed_integer
+
+pc = cast("Any", pyarrow.compute)  # whose functions are made on import, unseen by pyright
 
 SAMPLE = 100_000
 """Captions that are looked at closely, about, where there are more."""
