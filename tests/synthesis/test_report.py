@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.dataset import example
 from unicorn.dataset import DatasetWriter
@@ -17,7 +15,7 @@ from unicorn.dataset.shards import CAPTION_SCHEMA
 from unicorn.errors import UserError
 from unicorn.records import Caption, Instruction, Message, Reject, Role, Task
 from unicorn.synthesis import measures
-from unicorn.synthesis.measures import CaptionMeasures, word_counts
+from unicorn.synthesis.measures import CaptionMeasures
 from unicorn.synthesis.report import write_report
 from unicorn.synthesis.usage import Usage
 
@@ -202,12 +200,6 @@ def test_the_card_says_what_is_in_it_and_what_made_it(dataset: Path) -> None:
         "| user | Which color?<br>A. red<br>",
     ):
         assert said in card
-
-
-@settings(deadline=None)
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zs", "Zl", "Zp"]) | st.just(" "))))
-def test_words_are_those_that_white_space_sets_apart(texts: list[str]) -> None:
-    assert word_counts(pa.array(texts, pa.string())).tolist() == [len(text.split()) for text in texts]
 
 
 def test_a_sample_stands_for_many_and_does_not_depend_on_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
