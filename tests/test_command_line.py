@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from unicorn.command_line import run
+from unicorn.dataset import export_llava, import_llava
 from unicorn.errors import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -39,16 +40,14 @@ def test_a_command_of_the_dataset_tells_what_it_does(command: str) -> None:
     assert f"python -m unicorn.dataset.{command}" in finished.stdout
 
 
-def test_in_and_out_by_the_commands(tmp_path: Path) -> None:
+def test_in_and_out_by_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "all.json").write_text('[{"id": 1, "caption": "A cat."}, {"id": 2}]')
-    for command, *arguments in (
-        ("import_llava", tmp_path / "all.json", "--dataset", tmp_path / "made"),
-        ("export_llava", tmp_path / "made", "--out", tmp_path / "json"),
-    ):
-        line = [sys.executable, "-m", f"unicorn.dataset.{command}", *map(str, arguments)]
-        finished = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert finished.returncode == 0, finished.stderr
-        assert "captions" in finished.stdout
+    importing = Namespace(files=[tmp_path / "all.json"], dataset=tmp_path / "made", domain="open", task=None)
+    run(import_llava.main, importing)
+    said = capsys.readouterr().out
+    assert "captions: no caption, and none under its id before" in said
+    assert str(tmp_path / "made") in "".join(line.strip() for line in said.splitlines())
+    run(export_llava.main, Namespace(dataset=tmp_path / "made", out=tmp_path / "json"))
     assert '"caption":"A cat."' in (tmp_path / "json" / "captions.json").read_text()
     line = [sys.executable, "-m", "unicorn.dataset.import_llava", "none.json", "--dataset", str(tmp_path / "other")]
     finished = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)

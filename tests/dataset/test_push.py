@@ -33,7 +33,7 @@ def test_what_is_pushed_is_the_dataset_and_comes_back_whole(hub: SmallHub, folde
     (folder / "captions" / "captions-00009.journal.jsonl").touch()
     write_metrics(folder / "report", {"captions": 1.0})
     address = push(folder, "me/things", private=True, licence=Licence(license="cc-by-4.0"))
-    assert address.startswith(f"{hub.address}/datasets/me/things")
+    assert address.startswith(f"{hub.address}/me/things")
     assert (hub.made["type"], hub.made["visibility"]) == ("dataset", "private")
     left = example.contents(folder)
     del left[".lock"], left["captions/captions-00009.journal.jsonl"]

@@ -90,13 +90,14 @@ def save_card(folder: Path, manifest: Manifest, details: Details = BARE) -> None
         "size_categories": [_size(counts.get(Part.CAPTIONS, 0))],
         "tags": ["unicorn", "synthetic", "text-only-training"],
     }
-    made_by = {part: manifest.parts[part].made_by for part in complete}
+    # Sorted, since a manifest that was read has them in another order than one that is being made.
+    made_by = [row for part in complete for row in sorted(flat_rows({part: manifest.parts[part].made_by}))]
     card = CARD.format(
         metadata=yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True),
         parts=markdown_table(("part", "rows"), list(counts.items())),
         measured=_measured(details.measured),
         address=details.address,
-        made_by=markdown_table(("", ""), [[key, _cell(value)] for key, value in flat_rows(made_by)]),
+        made_by=markdown_table(("", ""), [[key, _cell(value)] for key, value in made_by]),
         examples=_examples(details),
         licence=_licence(details.licence),
     )
@@ -111,7 +112,7 @@ def _size(rows: int) -> str:
 
 def _measured(numbers: Mapping[str, float]) -> str:
     """Lengths and the mix of tasks."""
-    if not numbers:
+    if "captions/words/mean" not in numbers:
         return ""
     low, mean, high = (numbers[f"captions/words/{key}"] for key in ("min", "mean", "max"))
     words = f"The captions have {low:,.0f} to {high:,.0f} words, {mean:.1f} on average. `report/` has more numbers.\n"

@@ -7,18 +7,20 @@ import heapq
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 import xxhash
 from jaxtyping import Int64
-from rensa import RMinHashDeduplicator
+from rensa import RMinHashDeduplicator  # pyright: ignore[reportAttributeAccessIssue] (compiled)
 
 from unicorn.records import Role, Task
 from unicorn.synthesis.keyed import keyed_integer
+
+pc = cast("Any", pyarrow.compute)  # whose functions are made on import, unseen by pyright
 
 SAMPLE = 100_000
 """Captions that are looked at closely, about, where there are more."""
@@ -76,7 +78,7 @@ class CaptionMeasures:
     def add(self, batch: pa.RecordBatch) -> None:
         """Take the columns id, text and domain of some captions in."""
         texts: list[str] = batch.column("text").to_pylist()
-        self._words.append(word_counts(batch.column("text")))
+        self._words.append(word_counts(texts))
         self._domains.update(batch.column("domain").to_pylist())
         digests = [xxhash.xxh3_64_intdigest(text.encode()) for text in texts]
         self._digests.append(np.array(digests, np.uint64))
@@ -125,16 +127,14 @@ class CaptionMeasures:
         return numbers | {f"captions/domain/{name}": count for name, count in self._domains.most_common()}
 
 
-def word_counts(texts: pa.Array) -> Int64[np.ndarray, " n"]:
+def word_counts(texts: Iterable[str]) -> Int64[np.ndarray, " n"]:
     """How many words, set apart by white space, each text has."""
-    trimmed = pc.utf8_trim_whitespace(texts)
-    counts = pc.list_value_length(pc.utf8_split_whitespace(trimmed)).to_numpy().astype(np.int64)
-    return np.where(pc.equal(trimmed, "").to_numpy(zero_copy_only=False), 0, counts)
+    return np.array([len(text.split()) for text in texts], np.int64)
 
 
 def _shingles(words: Sequence[str]) -> list[str]:
     runs = zip(*(words[start:] for start in range(SHINGLE)), strict=False)
-    return [" ".join(run) for run in runs] or list(words)
+    return list(map(" ".join, runs)) or list(words)
 
 
 class InstructionMeasures:
@@ -167,7 +167,7 @@ class InstructionMeasures:
         by_row = np.bincount(parents.filter(asks).to_numpy(), minlength=1)
         self._most = max(self._most, int(by_row.max()))
         self._answers += len(answers)
-        self._answer_words += int(word_counts(answers).sum())
+        self._answer_words += int(word_counts(answers.to_pylist()).sum())
         chosen = pc.equal(tasks, Task.MULTIPLE_CHOICE.value).take(parents)
         self._letters.update(_found(contents.filter(pc.and_not(chosen, asks)), r"^\(?(?P<found>[A-D])(?:[.):\s]|$)"))
 
