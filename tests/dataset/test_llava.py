@@ -177,8 +177,9 @@ def test_a_file_of_something_else_is_one_line(tmp_path: Path, written: str) -> N
 def test_a_file_without_any_use_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing, "HOPELESS", 3)
     file = save(tmp_path / "vqa.json", [{"id": number, "image": "a.jpg"} for number in range(9)])
-    reason = "its first 3 records are all rejected, the last for: no caption, and none under its id before"
-    with pytest.raises(UserError, match=reason):
+    with pytest.raises(
+        UserError, match="its first 3 records are all rejected, the last for: no caption, and none under"
+    ):
         import_llava([file], tmp_path / "made")
 
 
