@@ -81,14 +81,14 @@ def settings_class(path: str) -> type[Any]:
 
 
 def typed(node: DictConfig) -> DictConfig:
-    """`node`, typed by its `kind` and filled with the defaults; the same for a file's children with a `kind`."""
-    if KIND in node:
-        differences = OmegaConf.create({key: value for key, value in node.items_ex(resolve=False) if key != KIND})
-        return cast("DictConfig", OmegaConf.merge(OmegaConf.structured(settings_class(node[KIND])), differences))
+    """`node`, typed by its `kind` and filled with the defaults; the same for all within it that have a `kind`."""
     for key, child in list(node.items_ex(resolve=False)):
-        if isinstance(child, DictConfig) and KIND in child:
-            node[key] = typed(child)
-    return node
+        if isinstance(child, DictConfig) and not child._is_none() and (settings := typed(child)) is not child:
+            node[key] = settings
+    if KIND not in node:
+        return node
+    differences = OmegaConf.create({key: value for key, value in node.items_ex(resolve=False) if key != KIND})
+    return cast("DictConfig", OmegaConf.merge(OmegaConf.structured(settings_class(node[KIND])), differences))
 
 
 def to_config(composed: DictConfig) -> Config:
@@ -164,8 +164,10 @@ def _unknown_keys(node: DictConfig, known: set[str], path: str = "") -> Iterator
         key = str(name)
         if key not in known:
             yield path, key, sorted(known)
-        elif isinstance(child, DictConfig) and is_dataclass(kind := OmegaConf.get_type(child)):
-            yield from _unknown_keys(child, {item.name for item in fields(kind)}, f"{path}{key}.")
+        elif isinstance(child, DictConfig) and not child._is_none():
+            kind = OmegaConf.get_type(child)
+            within = {item.name for item in fields(kind)} if is_dataclass(kind) else set(map(str, child))
+            yield from _unknown_keys(child, within, f"{path}{key}.")
 
 
 def plain(value: Any) -> Any:
@@ -174,4 +176,7 @@ def plain(value: Any) -> Any:
         return value
     kind = type(value)
     values = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.structured(value), enum_to_str=True))
+    for item in fields(value):
+        if isinstance(held := getattr(value, item.name), dict):
+            values[item.name] |= {name: plain(part) for name, part in held.items() if is_dataclass(part)}
     return {KIND: f"{kind.__module__}.{kind.__qualname__}"} | values
