@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -83,7 +83,7 @@ def settings_class(path: str) -> type[Any]:
 def typed(node: DictConfig) -> DictConfig:
     """`node`, typed by its `kind` and filled with the defaults; the same for all within it that have a `kind`."""
     for key, child in list(node.items_ex(resolve=False)):
-        if isinstance(child, DictConfig) and not child._is_none() and (settings := typed(child)) is not child:
+        if _holds_keys(child) and (settings := typed(child)) is not child:
             node[key] = settings
     if KIND not in node:
         return node
@@ -153,6 +153,10 @@ def describe(error: OmegaConfBaseException) -> str:
     return f"wrong value for '{error.full_key}': {reason}." if error.full_key else f"{reason}."
 
 
+def _holds_keys(node: object) -> TypeGuard[DictConfig]:
+    return isinstance(node, DictConfig) and not node._is_none()  # pyright: ignore[reportPrivateUsage]
+
+
 def _is_settings(node: DictConfig, key: str) -> bool:
     child = node._get_node(key)  # pyright: ignore[reportPrivateUsage]  # interpolations stay unresolved
     return isinstance(child, DictConfig) and is_dataclass(OmegaConf.get_type(child))
@@ -164,7 +168,7 @@ def _unknown_keys(node: DictConfig, known: set[str], path: str = "") -> Iterator
         key = str(name)
         if key not in known:
             yield path, key, sorted(known)
-        elif isinstance(child, DictConfig) and not child._is_none():
+        elif _holds_keys(child):
             kind = OmegaConf.get_type(child)
             within = {item.name for item in fields(kind)} if is_dataclass(kind) else set(map(str, child))
             yield from _unknown_keys(child, within, f"{path}{key}.")

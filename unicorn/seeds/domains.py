@@ -20,9 +20,9 @@ _log = logging.getLogger(__name__)
 class DomainsSettings:
     """`per_label` captions of every label, by templates that `seed` draws from the bank of its domain.
 
-    `labels` is a text file, one a line, or a folder of them, each by the name of its domain (birds.txt). Or the labels are
-    the names of the classes of a `dataset` of the Hub, or in a folder; `column` says whose where it has several.
-    `domain` names the bank where no file does. A folder `templates` of one's own banks goes before those that are shipped.
+    `labels` is a text file, one a line, or a folder of them, each by the name of its domain (birds.txt). Or the labels
+    are the names of the classes of a `dataset` of the Hub, or in a folder; `column` says whose where it has several.
+    `domain` names the bank where no file does. A folder `templates` of one's own banks goes before what is shipped.
     """
 
     labels: str | None = None
@@ -54,9 +54,7 @@ class DomainsSettings:
                 )
             cleaned = [clean(label, bank.labels) for label in labels]
             if not all(cleaned):
-                raise UserError(
-                    f"{source}: the label {labels[cleaned.index('')]!r} says nothing. Mend it or remove it."
-                )
+                raise UserError(f"{source}: the label {labels[cleaned.index('')]!r} says nothing. Mend or remove it.")
             once = dict.fromkeys(cleaned)
             if repeated := len(cleaned) - len(once):
                 _log.warning("%s: %d labels repeat an earlier one and are left out", source, repeated)
@@ -65,9 +63,7 @@ class DomainsSettings:
     def _lists(self) -> Iterator[tuple[str, str, list[str]]]:
         """Domains, names of sources, labels as they are."""
         if (self.labels is None) == (self.dataset is None):
-            raise UserError(
-                "labels come from a file or from a dataset: set seeds.labels= or seeds.dataset=, one of them."
-            )
+            raise UserError("labels come from a file or from a dataset: set one of seeds.labels= and seeds.dataset=.")
         if self.dataset is not None:
             labels = labels_of_dataset(self.dataset, self.config, self.split, self.revision, self.column)
             yield self.domain or Path(self.dataset).name, Path(self.dataset).name, labels

@@ -1,6 +1,7 @@
 """Seeds from files of captions."""
 
 from dataclasses import dataclass, field
+from glob import escape, glob
 from pathlib import Path
 
 from unicorn.errors import UserError
@@ -16,8 +17,8 @@ _SUFFIXES = {suffix: kind for kind in Format for suffix in kind.value}
 class FilesSettings:
     """`path` of a file, of a folder of them, or a pattern such as captions/*.parquet.
 
-    A file is what its suffix says, unless `format` does; `domain` is that of the rows that name none. CSV and TSV without
-    a `header` have columns by the names 1, 2, ...
+    A file is what its suffix says, unless `format` does; `domain` is that of the rows that name none. CSV and TSV
+    without a `header` have columns by the names 1, 2, ...
     """
 
     path: str
@@ -42,17 +43,16 @@ class FilesSettings:
     def _paths(self) -> list[Path]:
         """The files, in the order of their names."""
         path = Path(self.path)
+        pattern, suffixes = self.path, None
         if path.is_file():
             return [path]
         if path.is_dir():
-            suffixes = self.format.value if self.format else (*_SUFFIXES,)
-            within = (each.relative_to(path) for each in path.rglob("*") if each.suffix.lower() in suffixes)
-            found = [path / each for each in sorted(within) if not any(part.startswith(".") for part in each.parts)]
-        else:
-            found = sorted(each for each in Path(path.anchor).glob(str(path.relative_to(path.anchor))))
-        if not (files := [each for each in found if each.is_file()]):
+            pattern, suffixes = f"{escape(self.path)}/**/*", self.format.value if self.format else (*_SUFFIXES,)
+        found = sorted(map(Path, glob(pattern, recursive=True)))  # noqa: PTH207  # it leaves out what begins with a dot
+        files = [each for each in found if each.is_file() and (not suffixes or each.suffix.lower() in suffixes)]
+        if not files:
             raise UserError(
-                f"no seeds at {path}: no such file. Set seeds.path to a file of captions, a folder of them, or a pattern; "
-                f"known are {', '.join(_SUFFIXES)}."
+                f"no seeds at {path}: no such file. Set seeds.path to a file of captions ({', '.join(_SUFFIXES)}), "
+                "a folder of them, or a pattern such as captions/*.parquet."
             )
         return files

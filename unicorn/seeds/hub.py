@@ -19,10 +19,10 @@ _AT_ONCE = 8192
 
 @dataclass(kw_only=True)
 class HubSeedsSettings:
-    """`name` of a dataset of the Hub, or of its folder, as `save_to_disk` or a download leaves it; `config` and `revision` of it,
-    where it has several; `split` of those. `domain` is that of the rows that name none.
+    """`name` of a dataset of the Hub, or its folder, as `save_to_disk` or a download leaves it; `split` of it.
 
-    It is fetched once, into the cache of `datasets`, and from there on mapped into memory.
+    `config` and `revision` are needed where there are several; `domain` is that of the rows that name none. It is
+    fetched once, into the cache of `datasets`, and from there on mapped into memory.
     """
 
     name: str
@@ -82,7 +82,7 @@ def load_split(dataset: str, config: str | None, split: str, revision: str | Non
         if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
             saved = load_from_disk(dataset)
             return saved[split] if isinstance(saved, DatasetDict) else saved
-        return cast("Dataset", load_dataset(dataset, config, split=split, revision=revision))
+        return load_dataset(dataset, config, split=split, revision=revision)
     except Exception as error:  # of the network, the Hub, the dataset's own files: any
         raise UserError(
             f"no split {split!r} of the dataset {dataset} can be had ({in_a_line(error)}). "

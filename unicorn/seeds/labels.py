@@ -12,7 +12,7 @@ from unicorn.seeds.templates import Labels
 if TYPE_CHECKING:
     from datasets import Features
 
-_NUMBERED = re.compile(r"^(?:n\d{8}|\d{1,5}[.:_-])[\s_]*(?=\D)")  # of ImageNet, and 001.Black_footed_Albatross
+_NUMBERED = re.compile(r"^(?:n\d{8}|\d{1,5}[.:_])[\s_]*(?=\D)")  # of ImageNet, and 001.Black_footed_Albatross
 _SYNSET = re.compile(r"\.[nvars]\.\d+$")  # of WordNet: tench.n.01
 _INITIAL = re.compile(r"^/\w/")  # of Places365: /a/airport_terminal
 _QUALIFIER = re.compile(r"\s*\([^)]*\)$")
@@ -43,9 +43,7 @@ def labels_of_file(path: Path) -> Iterator[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path} cannot be read as a list of labels ({in_a_line(error)}). It has one a line."
-        ) from error
+        raise UserError(f"{path} cannot be read as labels ({in_a_line(error)}). It has one a line.") from error
     return (line for line in lines if line.strip() and not line.startswith("#"))
 
 

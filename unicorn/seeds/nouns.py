@@ -1,22 +1,23 @@
-"""English nouns: a or an, the plural, and names. What no rule gives is in nouns.yaml; for the rest it is inflect that knows.
+"""English nouns: a or an, the plural, and names. What follows no rule is in nouns.yaml; pluralizer knows the rest.
 
-No other module knows of inflect.
+No other module knows of pluralizer.
 """
 
 import re
 from enum import Enum
 from functools import cache, lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 if TYPE_CHECKING:
-    from inflect import engine
+    from pluralizer import Pluralizer
 
 _AROUND = re.compile(r"\s(?:of|in|on|with|without|for|from|de|à|a la|au|aux|del|di)\s|-(?:of|in|on)-", re.IGNORECASE)
 _LETTERS_LIKE_VOWELS = frozenset("AEFHILMNORSX")  # by their names
-_CACHED = 1 << 16  # words: a question to inflect takes a ten-thousandth of a second
+_SILENT_H = re.compile(r"h(?:eir|onest|ono|our)")
+_LIKE_YOU_OR_ONE = re.compile(r"e[uw]|onc?e(?![a-z])|uni(?![dmn])|unimog|u[bcfgjkqrst][aeiou]")
 _GERUND = re.compile(r"\b\w{2,}ing\b")
 
 
@@ -39,7 +40,7 @@ def number_of(label: str) -> Number:
         return Number.COUNTABLE
     head = words[-1]
     ends_so = len(head) > 3 and head.isalpha() and head.endswith("s") and not head.endswith(("ss", "us", "is"))
-    return Number.PLURAL if ends_so and not _is_unchanging(head) else Number.COUNTABLE
+    return Number.PLURAL if ends_so else Number.COUNTABLE
 
 
 def plural(label: str) -> str:
@@ -78,7 +79,8 @@ def article(phrase: str) -> str:
     )
     if letters and spelt:
         return "an" if letters[0][0] in _LETTERS_LIKE_VOWELS else "a"
-    return _by_sound(first)
+    vowel = _SILENT_H.match(word) or (word[:1] in "aeiou" and not _LIKE_YOU_OR_ONE.match(word))
+    return "an" if vowel else "a"
 
 
 def with_the(name: str) -> str:
@@ -117,24 +119,13 @@ def _in_case_of(original: str, word: str) -> str:
     return word[0].upper() + word[1:] if original[0].isupper() else word
 
 
-@lru_cache(_CACHED)
-def _by_sound(word: str) -> str:
-    return _engine().a(word).split(" ", 1)[0]
-
-
-@lru_cache(_CACHED)
+@lru_cache(1 << 16)
 def _plural_word(word: str) -> str:
-    return _engine().plural_noun(word)
-
-
-@lru_cache(_CACHED)
-def _is_unchanging(word: str) -> bool:
-    """Whether a word is its own plural, such as series."""
-    return _engine().plural_noun(word) == word and _engine().singular_noun(word) == word
+    return _pluralizer().plural(word)
 
 
 @cache
-def _book() -> dict[str, list[str] | dict[str, str]]:
+def _book() -> dict[str, Any]:
     return yaml.safe_load(files("unicorn.seeds").joinpath("nouns.yaml").read_text(encoding="utf-8"))
 
 
@@ -149,7 +140,7 @@ def _plurals() -> dict[str, str]:
 
 
 @cache
-def _engine() -> "engine":
-    import inflect
+def _pluralizer() -> "Pluralizer":
+    from pluralizer import Pluralizer
 
-    return inflect.engine()
+    return Pluralizer()

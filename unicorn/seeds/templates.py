@@ -68,6 +68,8 @@ class Bank:
                 phrase = f"the {phrase}"
             case "doing":
                 phrase = doing(phrase)
+            case _:
+                pass
         capital = word[:1].isupper() or match["noun"][0] == "L"
         return phrase[0].upper() + phrase[1:] if capital else phrase
 
@@ -100,7 +102,8 @@ def _read(domain: str, content: str, where: str) -> Bank:
     except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
         kinds = ", ".join(kind.value for kind in Labels)
         raise UserError(
-            f"{where} is no bank of templates ({in_a_line(error)}). It has 'labels', one of {kinds}, and a list 'templates'."
+            f"{where} is no bank of templates ({in_a_line(error)}). "
+            f"It has 'labels', which is one of {kinds}, and 'templates', a list."
         ) from error
     for template in bank.templates:
         if not _PLACEHOLDER.search(template) or set("{}") & set(_PLACEHOLDER.sub("", template)):
