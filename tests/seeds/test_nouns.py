@@ -60,7 +60,7 @@ NUMBERS = {
     "gas mask, bikini, zucchini, lotus, triceratops, Great Pyrenees, jellyfish, loaf of bread, laptop",
     Number.UNCOUNTABLE: "rice, fried rice, sushi, macaroni and cheese, foie gras, ice cream, asparagus, furniture",
     Number.PLURAL: "scissors, jeans, French fries, waffles, oysters, sunglasses, pants, skis, zucchinis, mice, "
-    "children, fungi, birds of prey, fish and chips, huevos rancheros, eggs benedict, laptops, tacos, binoculars, back ribs",
+    "children, fungi, birds of prey, fish and chips, huevos rancheros, eggs benedict, laptops, tacos, binoculars, ribs",
 }
 WITH = (
     "Eiffel Tower, Taj Mahal, Golden Gate Bridge, Statue of Liberty, Great Wall of China, Louvre Museum, White House, "

@@ -60,7 +60,7 @@ class Bank:
         word = match["article"] or ""
         phrase = match["words"] + noun
         match word.lower():
-            case "a" if number is Number.COUNTABLE:
+            case "a" | "an" if number is Number.COUNTABLE:
                 phrase = f"{article(phrase)} {phrase}"
             case "the" if kind is Labels.NAMES and not match["words"]:
                 phrase = with_the(phrase)
