@@ -5,6 +5,7 @@ from pathlib import Path
 
 import datasets
 import pytest
+from datasets import config
 
 from unicorn.errors import UserError
 from unicorn.records import Seed
@@ -42,7 +43,7 @@ def all_splits(folder: Path, data: datasets.Dataset) -> None:
 
 @pytest.fixture(autouse=True)
 def _quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(config, "HF_DATASETS_CACHE", tmp_path / "cache")
 
 
 @pytest.mark.parametrize("kind", [repository, one_split, all_splits])

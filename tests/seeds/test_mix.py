@@ -131,7 +131,7 @@ def test_what_the_parts_drop_is_told(tmp_path: Path) -> None:
     [
         ({"counts": {"b": 5}}, "the part 'b' of the mix has 4 seeds, and 5 are to be drawn. Lower seeds.counts.b= or"),
         ({"counts": {"c": 5}}, "seeds.counts.c: no such part. There are a, b"),
-        ({"counts": {"a": -1}}, "seeds.counts.a=-1: must be 0 or more"),
+        ({"counts": {"a": -1}}, "seeds.counts.a=-1: a part gives 0 seeds or more"),
         (
             {"counts": {"a": 1}, "weights": {"a": 1}},
             "seeds.weights and seeds.counts both say how many seeds a",

@@ -52,13 +52,13 @@ class DropReason(StrEnum):
     DUPLICATE = "a duplicate"
 
 
-_ADDRESS = re.compile(r"https?:|\bwww\.|\b\w+\.(?:com|net|org|co\.uk|info|io)\b|\S@\w+\.\w", re.IGNORECASE)
+# All of them read a text in lower case.
+_ADDRESS = re.compile(r"https?:|\bwww\.|\w\.(?:com|net|org|co\.uk|info|io)\b|\S@\w+\.\w")
 _FILE_NAME = re.compile(
     r"\S\.(?:jpe?g|png|gif|webp|bmp|tiff?|svg|pdf|mp4|mov|avi|psd|heic|html?|php|docx?)\b"
-    r"|\b(?:img|dscn?|dscf|dscf?|pxl|mvi|mg|dji|gopr|screenshot|image|photo|picture)[_-]?\d{3,}",
-    re.IGNORECASE,
+    r"|\b(?:img|dscn?|dscf|pxl|mvi|dji|gopr|screenshot|image|photo|picture)[_-]?\d{3}"
 )
-_REPETITION = re.compile(r"([^\W\d])\1{3}|([^\w\s])\2{4}|\b(\w+)(?:\W+\3\b){2}", re.IGNORECASE)
+_REPEATED_LETTER = re.compile(r"([^\d\s])\1{3}")
 _PHRASES = (
     # cookies and consent
     r"cookies? (?:polic|notice|settings|preferences|consent)",
@@ -104,7 +104,7 @@ _PHRASES = (
     r"lorem ipsum",
     r"untitled",
 )
-_BOILERPLATE = re.compile(rf"\b(?:{'|'.join(_PHRASES)})|\xa9|% off\b", re.IGNORECASE)
+_BOILERPLATE = re.compile(rf"\b(?:{'|'.join(_PHRASES)})|\xa9|% off\b")
 _WORD = re.compile(r"\w+")
 
 
@@ -125,18 +125,23 @@ class Filter:
             return DropReason.TOO_LONG
         if sum(map(str.isalpha, text)) < settings.letters_min * sum(map(len, words)):
             return DropReason.FEW_LETTERS
-        if settings.boilerplate:
-            for pattern, reason in (
-                (_ADDRESS, DropReason.ADDRESS),
-                (_FILE_NAME, DropReason.FILE_NAME),
-                (_REPETITION, DropReason.REPETITION),
-                (_BOILERPLATE, DropReason.BOILERPLATE),
-            ):
-                if pattern.search(text):
-                    return reason
+        if settings.boilerplate and (reason := self._boilerplate(text.lower())):
+            return reason
         if self._language and self._language.is_other(text):
             return DropReason.LANGUAGE
         return None
+
+    def _boilerplate(self, text: str) -> DropReason | None:
+        """What of the web's own there is in a text in lower case."""
+        if _ADDRESS.search(text):
+            return DropReason.ADDRESS
+        if _FILE_NAME.search(text):
+            return DropReason.FILE_NAME
+        words = self.key(text).split()
+        thrice = any(a == b == c for a, b, c in zip(words, words[1:], words[2:], strict=False))
+        if thrice or _REPEATED_LETTER.search(text):
+            return DropReason.REPETITION
+        return DropReason.BOILERPLATE if _BOILERPLATE.search(text) else None
 
     @staticmethod
     def key(text: str) -> str:

@@ -102,7 +102,7 @@ class Json(CaptionFile):
             values = orjson.loads(self.path.read_bytes())
         except orjson.JSONDecodeError as error:
             raise UserError(
-                f"{self.path} is not JSON ({error}). Mend it, or set seeds.format=jsonl if it is an object a line."
+                f"{self.path} is no JSON ({error}). Mend it, or set seeds.format=jsonl if it is an object a line."
             ) from error
         if isinstance(values, list):
             return self._of_objects(enumerate(values, start=1))

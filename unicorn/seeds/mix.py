@@ -44,7 +44,7 @@ class MixSettings:
                 if name not in self.parts:
                     raise UserError(f"seeds.{key}.{name}: no such part. There are {', '.join(self.parts)}.")
                 if amount < 0:
-                    raise UserError(f"seeds.{key}.{name}={amount}: must be 0 or more.")
+                    raise UserError(f"seeds.{key}.{name}={amount}: a part gives 0 seeds or more.")
         if weights and (unnamed := self.parts.keys() - weights.keys()):
             raise UserError(f"seeds.weights names no {min(unnamed)!r}. Give every part its weight, be it 0.")
 
