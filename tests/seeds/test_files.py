@@ -209,13 +209,13 @@ def test_a_bad_line_is_named(tmp_path: Path, line: bytes, reason: str) -> None:
     assert "line 3" in str(caught.value)
     assert reason in str(caught.value)
     assert str(path) in str(caught.value)
-    assert "Mend the line or remove it" in str(caught.value)
+    assert "Mend it there, or remove it" in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("s.csv", b"text,id\na cat,1\na dog\n", "line 3: 1 fields where the first line has 2. Mend the line"),
+        ("s.csv", b"text,id\na cat,1\na dog\n", "line 3: 1 fields where the first line has 2. Mend it there"),
         ("s.csv", b'text,id\n"a cat" and,1\n', "line 2: cannot be told apart into fields ("),
         ("s.csv", b"text,id\na cat,1\na dog,1\n", "line 3: the id '1' comes a second time"),
         ("s.csv", b"text,id\n,1\n", "line 2: 'text' is not a text, or is empty"),
@@ -239,7 +239,7 @@ def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, name: str, content: 
 
 def test_a_row_of_parquet_is_named(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["a cat"] * 9000 + [None], "id": range(9001)}), tmp_path / "s.parquet")
-    with pytest.raises(UserError, match=r"s\.parquet, row 9001: 'text' is not .*\. Mend the row or remove it\."):
+    with pytest.raises(UserError, match=r"s\.parquet, row 9001: 'text' is not .*\. Mend it there, or remove it\."):
         FilesSettings(path=str(tmp_path / "s.parquet")).build()
 
 

@@ -50,7 +50,7 @@ class CaptionFile(ABC):
 
     def bad(self, number: int, reason: str) -> UserError:
         """The line for a row that is not as it should be."""
-        return UserError(f"{self.path}, {self.unit} {number}: {reason}. Mend the {self.unit} or remove it.")
+        return UserError(f"{self.path}, {self.unit} {number}: {reason}. Mend it there, or remove it.")
 
     def _lines(self) -> Iterator[str]:
         """The lines of a text in UTF-8, with or without a byte order mark."""
