@@ -243,6 +243,13 @@ def test_a_row_of_parquet_is_named(tmp_path: Path) -> None:
         FilesSettings(path=str(tmp_path / "s.parquet")).build()
 
 
+def test_parquet_with_text_that_is_none_is_named(tmp_path: Path) -> None:
+    damaged = pa.array([b"a cat", b"\xff"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"text": damaged}), tmp_path / "s.parquet")
+    with pytest.raises(UserError, match=r"s\.parquet cannot be read as Parquet \('utf-8' codec can't decode"):
+        FilesSettings(path=str(tmp_path / "s.parquet")).build()
+
+
 def test_a_column_that_is_named_must_be_in_every_line(tmp_path: Path) -> None:
     (tmp_path / "s.jsonl").write_text('{"text": "a cat", "key": 1}\n{"text": "a dog"}\n')
     with pytest.raises(UserError, match="line 2: not an object with a 'key'"):

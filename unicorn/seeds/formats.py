@@ -178,7 +178,7 @@ class Parquet(CaptionFile):
                 for batch in table.iter_batches(_AT_ONCE, columns=chosen):
                     yield from rows_of(batch, within, number + 1)
                     number += len(batch)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise UserError(
                 f"{self.path} cannot be read as Parquet ({in_a_line(error)}). Fetch it again, or remove it."
             ) from error
