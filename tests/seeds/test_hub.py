@@ -57,6 +57,13 @@ def test_a_split_gives_its_rows(kind: Callable[[Path, datasets.Dataset], None], 
     assert len(seeds) == 2
 
 
+def test_a_row_without_a_class_has_the_domain_of_all(tmp_path: Path) -> None:
+    rows = {"caption": ["a cat", "a pie"], "image_id": [7, 8], "kind": [-1, None], "pixels": [[1], [2]]}
+    one_split(tmp_path / "captions", datasets.Dataset.from_dict(rows, FEATURES))
+    seeds = HubSeedsSettings(name=str(tmp_path / "captions"), columns=COLUMNS, domain="misc").build()
+    assert [(seed.id, seed.domain) for seed in seeds] == [("7", "misc"), ("8", "misc")]
+
+
 def test_a_bad_row_is_named(tmp_path: Path) -> None:
     one_split(tmp_path / "captions", made(["a cat", None]))
     with pytest.raises(UserError, match=r"captions \(train\), row 1: 'text' is not .* Choose other seeds.columns, or"):

@@ -23,9 +23,9 @@ Row = tuple[int, Any, Any, Any]
 _Checked = tuple[str, str, str, bool, str]  # text, id, domain, whether the id was given, source
 
 _AT_ONCE = 8192
-_KEPT, _REPEATED = 0, 1  # what may become of a row; the reasons to drop it come after
-_REASONS = tuple(DropReason)
-_FIRST_REASON = 2
+_KEPT, _REPEATED = 0, 1  # what becomes of a row, in a byte; from 2 on it is dropped, for a reason
+_DROPPED = {reason: fate for fate, reason in enumerate(DropReason, start=2)}
+_REASONS = {fate: reason.value for reason, fate in _DROPPED.items()}
 
 
 class Table(Protocol):
@@ -59,15 +59,16 @@ class Corpus:
         self._tables = tables
         self._domain = domain
         self._sieve = sieve
-        self._fates, ids, contents = self._scan()
-        kept = np.frombuffer(self._fates, np.uint8) == _KEPT
-        self.id_hashes: UInt64[np.ndarray, " n"] = ids[kept]
+        self._fates = bytearray()
+        ids, contents = self._scan()
+        fates = np.frombuffer(self._fates, np.uint8)
+        self.id_hashes: UInt64[np.ndarray, " n"] = ids[fates == _KEPT]
         """A hash of each seed's id, in the seeds' order."""
-        self._digest = xxhash.xxh3_128_hexdigest(contents[kept].tobytes())
-        counts = np.bincount(np.frombuffer(self._fates, np.uint8), minlength=_FIRST_REASON + len(_REASONS))
-        self._rejected = Counter({r.value: int(n) for r, n in zip(_REASONS, counts[_FIRST_REASON:], strict=True) if n})
-        if repeated := counts[_REPEATED]:
-            _log.warning("%s: %s repeat an earlier one and are left out", label, f"{repeated:,} rows without an id")
+        self._digest = xxhash.xxh3_128_hexdigest(contents[fates == _KEPT].tobytes())
+        counts = np.bincount(fates, minlength=max(_REASONS) + 1).tolist()
+        self._rejected = Counter({reason: counts[fate] for fate, reason in _REASONS.items() if counts[fate]})
+        if counts[_REPEATED]:
+            _log.warning("%s: %d rows without an id repeat an earlier one and are left out", label, counts[_REPEATED])
         if not len(self):
             raise self._nothing()
 
@@ -81,7 +82,7 @@ class Corpus:
 
     def __iter__(self) -> Iterator[Seed]:
         for (text, identity, domain, _, source), fate in zip(self._rows(), self._fates, strict=True):
-            if not fate:
+            if fate == _KEPT:
                 yield Seed(id=identity, text=text, source=source, domain=domain)
 
     @property
@@ -92,13 +93,12 @@ class Corpus:
     def rejects(self) -> Iterator[Reject]:
         """The rows that the filter dropped, with their reasons."""
         for (text, identity, *_), fate in zip(self._rows(), self._fates, strict=True):
-            if fate >= _FIRST_REASON:
-                reason = _REASONS[fate - _FIRST_REASON].value
-                yield Reject(id=identity, stage="seeds", reason=reason, attempts=0, answer=text)
+            if fate in _REASONS:
+                yield Reject(id=identity, stage="seeds", reason=_REASONS[fate], attempts=0, answer=text)
 
-    def _scan(self) -> tuple[bytearray, UInt64[np.ndarray, " rows"], UInt64[np.ndarray, " rows"]]:
-        """Of all rows: what becomes of them, and hashes of their ids and of what they say."""
-        fates, given = bytearray(), bytearray()
+    def _scan(self) -> tuple[UInt64[np.ndarray, " rows"], UInt64[np.ndarray, " rows"]]:
+        """Decide what becomes of each row; return hashes of their ids and of what they say."""
+        fates, given = self._fates, bytearray()
         ids, contents, keys = array("Q"), array("Q"), array("Q")
         hashed, sieve = xxhash.xxh3_64_intdigest, self._sieve
         rows = self._rows()
@@ -108,23 +108,31 @@ class Corpus:
                 contents.extend([hashed("\0".join(row[:3]).encode()) for row in chunk])
                 given.extend([row[3] for row in chunk])
                 if sieve:
-                    reasons = [sieve.reason(row[0]) for row in chunk]
-                    fates.extend([_REASONS.index(r) + _FIRST_REASON if r else _KEPT for r in reasons])
+                    reasons = (sieve.reason(row[0]) for row in chunk)
+                    fates.extend([_DROPPED[reason] if reason else _KEPT for reason in reasons])
                     keys.extend([hashed(sieve.key(row[0]).encode()) for row in chunk])
                 else:
-                    fates.extend(bytes(len(chunk)))
+                    fates.extend(bytes(len(chunk)))  # all kept
                 advance(len(chunk))
-        id_hashes, fate = np.array(ids, np.uint64), np.frombuffer(fates, np.uint8)
-        again = _later(np.argsort(id_hashes, kind="stable"), id_hashes)
-        if np.any(given_again := again & np.frombuffer(given, np.bool_)):
-            self._refuse_second(int(np.argmax(given_again)))
-        fate[again] = _REPEATED
-        if sieve and sieve.settings.duplicates:  # kept is the one of the smallest hash, wherever it stands
-            left, key_hashes = np.flatnonzero(fate == _KEPT), np.array(keys, np.uint64)
-            order = np.lexsort((id_hashes[left], key_hashes[left]))
-            same = left[_later(order, key_hashes[left])]
-            fate[same] = _REASONS.index(DropReason.DUPLICATE) + _FIRST_REASON
-        return fates, id_hashes, np.array(contents, np.uint64)
+        id_hashes = np.array(ids, np.uint64)
+        self._leave_out_repeated(id_hashes, np.frombuffer(given, np.bool_))
+        if sieve and sieve.settings.duplicates:
+            self._drop_duplicates(id_hashes, np.array(keys, np.uint64))
+        return id_hashes, np.array(contents, np.uint64)
+
+    def _leave_out_repeated(self, ids: UInt64[np.ndarray, " rows"], given: Bool[np.ndarray, " rows"]) -> None:
+        """Of rows with one id all but the first. Raises UserError if that id was given."""
+        again = _later(np.argsort(ids, kind="stable"), ids)
+        if np.any(again & given):
+            self._refuse_second(int(np.argmax(again & given)))
+        np.frombuffer(self._fates, np.uint8)[again] = _REPEATED
+
+    def _drop_duplicates(self, ids: UInt64[np.ndarray, " rows"], keys: UInt64[np.ndarray, " rows"]) -> None:
+        """Of rows with one key all but the one whose id has the smallest hash, wherever it stands."""
+        fates = np.frombuffer(self._fates, np.uint8)
+        left = np.flatnonzero(fates == _KEPT)
+        order = np.lexsort((ids[left], keys[left]))
+        fates[left[_later(order, keys[left])]] = _DROPPED[DropReason.DUPLICATE]
 
     def _rows(self) -> Iterator[_Checked]:
         default, strict = self._domain, self._sieve is None

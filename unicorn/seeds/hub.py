@@ -61,8 +61,10 @@ class HubSplit:
         """The rows; a class label is given by its name."""
         number = 0
         for batch in self._rows.with_format("arrow").iter(_AT_ONCE):
-            for row in rows_of(cast("Any", batch), self._columns, number):
-                yield (*row[:3], self._labels[row[3]] if self._labels and row[3] is not None else row[3])
+            for _, text, identity, domain in rows_of(cast("Any", batch), self._columns, number):
+                if self._labels:  # -1: nobody has said which
+                    domain = None if domain is None or domain < 0 else self._labels[domain]
+                yield number, text, identity, domain
                 number += 1
 
     def bad(self, number: int, reason: str) -> UserError:

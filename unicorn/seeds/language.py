@@ -15,7 +15,11 @@ _COMMON = (
     *("pt", "ro", "ru", "sv", "th", "tr", "uk", "vi", "zh"),
 )
 # By a word like these a text in Latin letters is English for certain, at a hundredth of the cost.
-_ENGLISH = re.compile(r"\b(?:the|and|with|from|this|that|his|her|are|which|wearing|standing|sitting)\b", re.IGNORECASE)
+_ENGLISH = re.compile(
+    r"\b(?:the|and|with|from|this|that|his|her|their|are|which|through|during|behind|near|next|woman|people|young|beautiful"
+    r"|wearing|standing|sitting|holding|playing|background|view)\b",
+    re.IGNORECASE,
+)
 _LATIN = re.compile(r"[\0-\u024f\u2000-\u20ff]*")
 # Less likely than this, a text is in another language: short captions of names alone are left as they are.
 _LEAST = 0.02
