@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import run_script
 from unicorn.config import Config
-from unicorn.seeds.templates import Bank, Labels, domains
+from unicorn.seeds.banks import Bank, Labels, domains
 
 PAGE = (Path(__file__).parents[2] / "docs" / "seeds.md").read_text()
 COMMANDS = re.findall(r"^    python synthesize\.py (.*)$", PAGE.replace("\\\n", ""), re.MULTILINE)

@@ -8,10 +8,10 @@ import datasets
 import pytest
 
 from unicorn.errors import UserError
+from unicorn.seeds.banks import Labels, domains, load_bank
 from unicorn.seeds.domains import DomainsSettings
 from unicorn.seeds.files import FilesSettings
 from unicorn.seeds.labels import clean
-from unicorn.seeds.templates import Labels, domains, load_bank
 
 SAMPLES = {
     Labels.COMMON: ["apple", "hourglass", "rice", "scissors", "bird of prey", "Unicorn"],

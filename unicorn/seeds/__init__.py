@@ -10,7 +10,7 @@ filter     what is no caption in a crawl of the web
 language   which language a text is in
 domains    labels of classes in templates
 labels     labels out of text files and the features of datasets
-templates  a bank of them for each domain, in templates/*.yaml
+banks      templates for each domain, out of templates/*.yaml, and a label in them
 nouns      articles, plurals and names
 mix        so many of each of several sources
 """

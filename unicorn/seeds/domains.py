@@ -9,9 +9,9 @@ import xxhash
 
 from unicorn.errors import UserError
 from unicorn.records import Seed
+from unicorn.seeds.banks import Bank, load_bank
 from unicorn.seeds.corpus import identity_of
 from unicorn.seeds.labels import clean, labels_of_dataset, labels_of_file
-from unicorn.seeds.templates import Bank, load_bank
 
 _log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unicorn.errors import UserError, in_a_line
+from unicorn.seeds.banks import Labels
 from unicorn.seeds.hub import load_split
-from unicorn.seeds.templates import Labels
 
 if TYPE_CHECKING:
     from datasets import Features
