@@ -115,5 +115,5 @@ def test_a_message_is_expected_by_some_test(place: str) -> None:
 
 def test_the_search_finds_what_there_is() -> None:
     assert len(PLACES) > 60
-    assert {"UserError", "damaged", "cannot_write", "_refusal", "_bad"} <= makers(trees(CODE))
+    assert {"UserError", "damaged", "cannot_write", "_refusal", "bad"} <= makers(trees(CODE))
     assert list(literal(r"row \d+ of .*, is not finite\.")) == ["row", "of", ", is not finite."]

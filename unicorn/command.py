@@ -20,7 +20,7 @@ from hydra.errors import HydraException, MissingConfigException
 from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from unicorn.config import CONF, Config, describe, to_config, typed, unknown_key
@@ -39,10 +39,13 @@ class TypedConfigSource(FileConfigSource):
         return "typed"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """The file, typed."""
+        """The file, typed; its defaults list is Hydra's."""
         result = super().load_config(config_path)
         if isinstance(result.config, DictConfig):
+            defaults = result.config.pop("defaults", None)
             result.config = typed(result.config)
+            if defaults is not None:
+                OmegaConf.update(result.config, "defaults", defaults, force_add=True)
         return result
 
 

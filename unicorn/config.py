@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -81,14 +81,14 @@ def settings_class(path: str) -> type[Any]:
 
 
 def typed(node: DictConfig) -> DictConfig:
-    """`node`, typed by its `kind` and filled with the defaults; the same for a file's children with a `kind`."""
-    if KIND in node:
-        differences = OmegaConf.create({key: value for key, value in node.items_ex(resolve=False) if key != KIND})
-        return cast("DictConfig", OmegaConf.merge(OmegaConf.structured(settings_class(node[KIND])), differences))
+    """`node`, typed by its `kind` and filled with the defaults; the same for all within it that have a `kind`."""
     for key, child in list(node.items_ex(resolve=False)):
-        if isinstance(child, DictConfig) and KIND in child:
-            node[key] = typed(child)
-    return node
+        if _holds_keys(child) and (settings := typed(child)) is not child:
+            node[key] = settings
+    if KIND not in node:
+        return node
+    differences = OmegaConf.create({key: value for key, value in node.items_ex(resolve=False) if key != KIND})
+    return cast("DictConfig", OmegaConf.merge(OmegaConf.structured(settings_class(node[KIND])), differences))
 
 
 def to_config(composed: DictConfig) -> Config:
@@ -153,6 +153,10 @@ def describe(error: OmegaConfBaseException) -> str:
     return f"wrong value for '{error.full_key}': {reason}." if error.full_key else f"{reason}."
 
 
+def _holds_keys(node: object) -> TypeGuard[DictConfig]:
+    return isinstance(node, DictConfig) and not node._is_none()  # pyright: ignore[reportPrivateUsage]
+
+
 def _is_settings(node: DictConfig, key: str) -> bool:
     child = node._get_node(key)  # pyright: ignore[reportPrivateUsage]  # interpolations stay unresolved
     return isinstance(child, DictConfig) and is_dataclass(OmegaConf.get_type(child))
@@ -164,8 +168,10 @@ def _unknown_keys(node: DictConfig, known: set[str], path: str = "") -> Iterator
         key = str(name)
         if key not in known:
             yield path, key, sorted(known)
-        elif isinstance(child, DictConfig) and is_dataclass(kind := OmegaConf.get_type(child)):
-            yield from _unknown_keys(child, {item.name for item in fields(kind)}, f"{path}{key}.")
+        elif _holds_keys(child):
+            kind = OmegaConf.get_type(child)
+            within = {item.name for item in fields(kind)} if is_dataclass(kind) else set(map(str, child))
+            yield from _unknown_keys(child, within, f"{path}{key}.")
 
 
 def plain(value: Any) -> Any:
@@ -174,4 +180,7 @@ def plain(value: Any) -> Any:
         return value
     kind = type(value)
     values = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.structured(value), enum_to_str=True))
+    for item in fields(value):
+        if isinstance(held := getattr(value, item.name), dict):
+            values[item.name] |= {name: plain(part) for name, part in held.items() if is_dataclass(part)}
     return {KIND: f"{kind.__module__}.{kind.__qualname__}"} | values

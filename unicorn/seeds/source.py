@@ -1,9 +1,9 @@
 """The seam between synthesis and where its seeds come from."""
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from typing import Protocol, runtime_checkable
 
-from unicorn.records import Seed
+from unicorn.records import Reject, Seed
 
 
 class SeedSource(Protocol):
@@ -20,6 +20,20 @@ class SeedSource(Protocol):
 
     def __iter__(self) -> Iterator[Seed]:
         """All of them, from the first."""
+        ...
+
+
+@runtime_checkable
+class Sifting(Protocol):
+    """A source that leaves out what is no good seed, and says which and why."""
+
+    @property
+    def rejected(self) -> Mapping[str, int]:
+        """How many were left out, by reason."""
+        ...
+
+    def rejects(self) -> Iterator[Reject]:
+        """What was left out, with its text as the answer."""
         ...
 
 
