@@ -1,0 +1,140 @@
+"""llama.cpp on a GGUF file: its own server, started when it is first asked and stopped at the end."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from unicorn.errors import UserError, in_a_line
+from unicorn.files import locate
+from unicorn.llm.child import Child
+from unicorn.llm.generator import Generator, Request, Result
+from unicorn.llm.sampling import SamplingSettings
+
+_SERVER = Path(__file__).with_name("engines") / "llamacpp_server.py"
+_TOLD = ("parallel", "context", "threads")  # to the server
+
+
+@dataclass(kw_only=True)
+class LlamaCppSettings(SamplingSettings):
+    """`model` is a GGUF file, or a folder, a name on the Hub or `package:PACKAGE`, in which `gguf_file` is one."""
+
+    gguf_file: str | None = None
+    revision: str = "main"
+    """Of a name on the Hub: a branch, a tag or a commit."""
+    threads: int | None = None
+    """Of the CPU; null: as many as llama.cpp finds good."""
+    parallel: int = 4
+    """Requests that are answered at once."""
+    context: int = 4096
+    """Tokens of a request and its answer together; memory grows with this times `parallel`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key in ("threads", "parallel"):
+            if (value := getattr(self, key)) is not None and value < 1:
+                raise UserError(f"llm.{key}={value}: must be 1 or more.")
+        if self.context <= self.max_tokens:
+            raise UserError(
+                f"llm.context={self.context} leaves no room for a question beside an answer of "
+                f"llm.max_tokens={self.max_tokens}. Set context higher, or max_tokens lower."
+            )
+
+    def build(self) -> "LlamaCppGenerator":
+        """The generator, which starts its server when it is first asked. Raises UserError without xllamacpp."""
+        if find_spec("xllamacpp") is None:
+            raise UserError("llm=llamacpp needs a package that is not here: pip install 'unicorn-vlm[llamacpp]'.")
+        return LlamaCppGenerator(self)
+
+    def path(self) -> Path:
+        """The GGUF file, fetched from the Hub if need be. Raises UserError where there is none."""
+        place = Path(locate(self.model)).expanduser()
+        if self.gguf_file and not place.is_dir():
+            return self._fetched(self.gguf_file)
+        path = place / self.gguf_file if self.gguf_file else place
+        if not path.is_file():
+            raise UserError(
+                f"no GGUF file at {path}. Set llm.model to one, or to a name on the Hub and llm.gguf_file to its file."
+            )
+        return path
+
+    def _fetched(self, file: str) -> Path:
+        from huggingface_hub import hf_hub_download
+
+        try:
+            return Path(hf_hub_download(self.model, file, revision=self.revision))
+        except Exception as error:  # of its own, or of the client below it, which changes with its version
+            raise UserError(
+                f"cannot fetch {file} of llm.model={self.model}: {in_a_line(error)}. Mend the names, or connect to "
+                "the Hub."
+            ) from error
+
+
+class LlamaCppGenerator:
+    """Asks a server of its own as any OpenAI-compatible one."""
+
+    def __init__(self, settings: LlamaCppSettings) -> None:
+        self._settings = settings
+        self._held = ExitStack()
+        self._server: Child | None = None
+        self._client: Generator | None = None  # of the running server
+
+    @property
+    def name(self) -> str:
+        """The model, and the GGUF file of it."""
+        return "/".join(filter(None, (self._settings.model, self._settings.gguf_file)))
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """How answers are sampled, and of which revision."""
+        return {"revision": self._settings.revision, **self._settings.sampling}
+
+    @property
+    def health(self) -> str:
+        """The client's word on the server."""
+        return self._client.health if self._client else ""
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Result]:
+        """One result for each request. Raises UserError where the server does not start, or ends."""
+        requests = iter(requests)
+        if (first := next(requests, None)) is None:
+            return
+        client = self._client or self._start()
+        try:
+            yield from client.generate(chain([first], requests))
+        except UserError as error:
+            if self._server and self._server.ended():
+                raise UserError(
+                    f"the server of llama.cpp has ended: {self._server.last_words()}. Run the command again to go on."
+                ) from error
+            raise
+
+    def close(self) -> None:
+        """Stop the server, whatever it is answering."""
+        self._held.close()
+        self._server = self._client = None
+
+    def _start(self) -> Generator:
+        """The client of the server, when that has loaded the model."""
+        from unicorn.llm.openai import OpenAISettings
+
+        settings = self._settings
+        told = {"path": str(settings.path()), **{key: getattr(settings, key) for key in _TOLD}}
+        self._server = Child(_SERVER, told, errors=r" E (.*)")
+        self._held.callback(self._server.close)
+        if not (address := self._server.read().decode()):
+            raise UserError(
+                f"llama.cpp cannot serve llm.model={settings.model}: {self._server.last_words()}. Mend or change it."
+            )
+        client = OpenAISettings(
+            model=self.name,
+            endpoints=[f"{address}/v1"],
+            concurrency=2 * settings.parallel,  # the next are there when one is answered
+            **settings.sampling,
+        ).build()
+        self._held.callback(client.close)
+        self._client = client
+        return client
