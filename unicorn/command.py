@@ -163,7 +163,7 @@ def _exit(line: str, *, code: int) -> NoReturn:
 def _stop(stopped: StoppedError) -> NoReturn:
     if not _is_first_rank():
         sys.exit()
-    _exit(f"{stopped} Go on with: {shlex.join(['python', *sys.argv])}", code=128 + signal.SIGTERM)
+    _exit(f"{stopped} Go on with: {shlex.join(['python', *sys.argv])}", code=128 + stopped.number)
 
 
 def _is_first_rank() -> bool:

@@ -1,5 +1,6 @@
 """The errors that a user can mend, each one clear line."""
 
+import signal
 from textwrap import shorten
 
 
@@ -19,4 +20,12 @@ def in_a_line(error: BaseException) -> str:
 
 
 class StoppedError(Exception):
-    """The cluster asked the process to end; what it did is saved, and the same command goes on from there."""
+    """A signal asked the process to end; what it did is saved, and the same command goes on from there."""
+
+    def __init__(self, message: str, number: signal.Signals = signal.SIGTERM) -> None:
+        super().__init__(message, number)
+        self.message = message
+        self.number = number
+
+    def __str__(self) -> str:
+        return self.message

@@ -78,6 +78,11 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_data(descriptor: int) -> None:
+    """Wait until the bytes of an open file, and its length, are on the disk."""
+    getattr(os, "fdatasync", os.fsync)(descriptor)  # macOS has no fdatasync
+
+
 def cannot_write(path: Path, error: OSError) -> UserError:
     """The one line for a write that the system refused."""
     reason = os.strerror(error.errno) if error.errno else str(error)

@@ -67,10 +67,11 @@ def write_captions(writer: DatasetWriter) -> None:
         if part.finished(block):
             continue
         with closing(part.journal(block)) as journal:
-            todo = captions(block)[len(journal.records) :]
+            records = [Caption(**record) for record in journal.records]
+            todo = captions(block)[len(records) :]
             for start in range(0, len(todo), 8):
                 journal.append([asdict(caption) for caption in todo[start : start + 8]])
-            part.write(block, [Caption(**record) for record in journal.records], rejects(block))
+            part.write(block, records + todo, rejects(block))
     part.complete(BLOCKS)
 
 

@@ -41,7 +41,6 @@ def test_a_journal_cut_anywhere_brings_back_the_whole_lines(
         journal.append(group)
     journal.close()
     records = [record for group in groups for record in group]
-    assert journal.records == records
 
     cut = data.draw(st.integers(0, path.stat().st_size))
     content = path.read_bytes()[:cut]
@@ -58,7 +57,7 @@ def test_a_journal_cut_anywhere_brings_back_the_whole_lines(
 def test_what_append_returns_from_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     journal = Journal(tmp_path / "journal.jsonl")
     synced = list[int]()
-    monkeypatch.setattr("os.fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    monkeypatch.setattr("os.fdatasync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
     for number in range(3):
         journal.append([{"a": number}, {"b": number}])
         assert synced[-1] == journal.path.stat().st_size

@@ -56,6 +56,9 @@ class ScriptedGenerator:
             self.requests += flight
             yield from map(self._answer, random.sample(flight, len(flight)))
 
+    def cost(self, prompt_tokens: int, completion_tokens: int) -> float | None:
+        return None
+
     def close(self) -> None:
         pass
 

@@ -7,22 +7,22 @@ from typing import Any
 import orjson
 
 from unicorn.errors import UserError
-from unicorn.files import cannot_write, make_folder, sync
+from unicorn.files import cannot_write, make_folder, sync, sync_data
 from unicorn.stamp import sealed, unsealed
 
 
 class Journal:
     """An append-only file of JSON lines, each with its checksum, for one block of one part.
 
-    Opening it brings back what it holds. A line that a kill cut short is no line: opening cuts it off. Raises
-    UserError, naming file and line, if a line before it is not as it was written.
+    Opening it brings back what it holds, `records`. A line that a kill cut short is no line: opening cuts it off.
+    Raises UserError, naming file and line, if a line before it is not as it was written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         content = path.read_bytes() if path.exists() else b""
         whole = content.rfind(b"\n") + 1
-        self.records = _parse(path, content[:whole])
+        self.records = _parse(path, content[:whole])  # as it was found; what is added since is not kept here
         make_folder(path.parent)
         try:
             self._file = path.open("ab", buffering=0)
@@ -32,7 +32,7 @@ class Journal:
             raise cannot_write(path, error) from error
 
     def append(self, records: list[dict[str, Any]]) -> None:
-        """Add records; when this returns they are acknowledged, with one fsync for all of them.
+        """Add records; when this returns they are acknowledged, with one fdatasync for all of them.
 
         Raises UserError where the system refuses (a full disk); then none of them is in the file.
         """
@@ -40,11 +40,10 @@ class Journal:
         content = b"".join(orjson.dumps(sealed(record), option=orjson.OPT_APPEND_NEWLINE) for record in records)
         try:
             self._write(content)
-            os.fsync(self._file.fileno())
+            sync_data(self._file.fileno())
         except OSError as error:
             self._file.truncate(size)
             raise cannot_write(self.path, error) from error
-        self.records += records
 
     def _write(self, content: bytes) -> None:
         rest = memoryview(content)

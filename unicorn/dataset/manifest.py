@@ -30,16 +30,45 @@ class Part(StrEnum):
 
 
 @dataclass(slots=True, kw_only=True)
+class Asked:
+    """What a generator has answered, in answers and in its tokens."""
+
+    answers: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: "Asked") -> "Asked":
+        return Asked(
+            answers=self.answers + other.answers,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
 class Shard:
     """One block of one part: how many records it holds, how many were rejected, by reason, and its file.
 
-    `upstream` is the checksum of the captions' shard that it was made from; None for captions.
+    `upstream` is the checksum of the captions' shard that it was made from; None for captions. `asked` is what a
+    generator has answered for it, good or bad.
     """
 
     rows: int
     rejected: dict[str, int]
     upstream: str | None
     stamp: Stamp
+    asked: Asked = field(default_factory=Asked)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The shard of its plain values."""
+        return cls(
+            rows=values["rows"],
+            rejected=values["rejected"],
+            upstream=values["upstream"],
+            stamp=Stamp(**values["stamp"]),
+            asked=Asked(**values.get("asked", {})),  # which older manifests lack
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,9 +88,7 @@ class PartManifest:
         return cls(
             made_by=values["made_by"],
             packages=values["packages"],
-            shards={
-                block: Shard(**shards[block] | {"stamp": Stamp(**shards[block]["stamp"])}) for block in sorted(shards)
-            },
+            shards={block: Shard.from_dict(shards[block]) for block in sorted(shards)},
             files={name: Stamp(**stamp) for name, stamp in values["files"].items()},
             complete=values["complete"],
         )

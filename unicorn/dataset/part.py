@@ -12,13 +12,15 @@ import orjson
 
 from unicorn.dataset.card import save_card
 from unicorn.dataset.journal import Journal
-from unicorn.dataset.manifest import Manifest, Part, PartManifest, Shard, differences, remedy
+from unicorn.dataset.manifest import Asked, Manifest, Part, PartManifest, Shard, differences, remedy
 from unicorn.errors import UserError
 from unicorn.files import replacing
 from unicorn.records import Reject
 from unicorn.stamp import Stamp
 
 Content = TypeVar("Content", bound=Sized)
+
+NOTHING_ASKED = Asked()
 
 # Recorded for the reader of a manifest; what must not change while a part is made goes into `made_by`.
 PACKAGES = ("unicorn-vlm", "datasets", "numpy", "pyarrow", "torch", "transformers")
@@ -72,6 +74,10 @@ class PartWriter(ABC, Generic[Content]):
         """Records in all finished blocks."""
         return self._entry.rows
 
+    def rows_of(self, block: int) -> int:
+        """Records in a finished block."""
+        return self._entry.shards[block].rows
+
     @property
     def rejected(self) -> Counter[str]:
         """Rejects of all finished blocks, counted by reason."""
@@ -79,6 +85,11 @@ class PartWriter(ABC, Generic[Content]):
         for shard in self._entry.shards.values():
             counts.update(shard.rejected)
         return counts
+
+    @property
+    def asked(self) -> Asked:
+        """What a generator has answered for all finished blocks."""
+        return sum((shard.asked for shard in self._entry.shards.values()), NOTHING_ASKED)
 
     def finished(self, block: int) -> bool:
         """Whether the block is written."""
@@ -100,7 +111,7 @@ class PartWriter(ABC, Generic[Content]):
             self._manifest.parts[self.part] = self._entry
             self._manifest.save(self._dataset)
 
-    def write(self, block: int, content: Content, rejects: Sequence[Reject] = ()) -> None:
+    def write(self, block: int, content: Content, rejects: Sequence[Reject] = (), asked: Asked = NOTHING_ASKED) -> None:
         """Write a block: its rejects, its shard, the manifest; then its journal goes.
 
         Killed anywhere in between, it is as if nothing had been written. Raises UserError where the system
@@ -119,6 +130,7 @@ class PartWriter(ABC, Generic[Content]):
             rejected=dict(Counter(reject.reason for reject in rejects)),
             upstream=self._manifest.upstream(self.part, block),
             stamp=Stamp.of(path),
+            asked=asked,
         )
         self._manifest.save(self._dataset)
         self._journal_path(block).unlink(missing_ok=True)

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float16
 
 from unicorn.dataset.hand_ins import HandIns
-from unicorn.dataset.manifest import Manifest, Part
-from unicorn.dataset.part import PartWriter
+from unicorn.dataset.manifest import Asked, Manifest, Part
+from unicorn.dataset.part import NOTHING_ASKED, PartWriter
 from unicorn.dataset.shards import (
     Embeddings,
     iterate_captions,
@@ -62,12 +62,14 @@ class EmbeddingWriter(PartWriter[Embeddings]):
         super().__init__(dataset, manifest, {"space": space} | made_by)
         self._space = space
 
-    def write(self, block: int, content: Embeddings, rejects: Sequence[Reject] = ()) -> None:
+    def write(
+        self, block: int, content: Embeddings, rejects: Sequence[Reject] = (), asked: Asked = NOTHING_ASKED
+    ) -> None:
         """As for any part. Raises UserError if the vectors are not, row by row, those of the captions."""
         captions = Part.CAPTIONS.shard(self._dataset, block)
         if read_column(captions, "id").to_pylist() != list(content.ids):
             raise UserError(f"the vectors for block {block} are not, row by row, those of the captions in {captions}.")
-        super().write(block, content, rejects)
+        super().write(block, content, rejects, asked)
 
     def complete(self, blocks: int) -> None:
         """As for any part; first the statistics of the training captions are taken and written."""

@@ -51,6 +51,10 @@ class Generator(Protocol):
         """In a few words how what answers is doing, for whoever watches; empty where there is nothing to say."""
         ...
 
+    def cost(self, prompt_tokens: int, completion_tokens: int) -> float | None:
+        """Dollars for so many tokens; None where there is no price."""
+        ...
+
     def generate(self, requests: Iterable[Request]) -> Iterator[Result]:
         """One result for each request, in any order; a bad item is a result with an error, never a raise.
 

@@ -57,6 +57,9 @@ class GrammarGenerator:
         """It never fails."""
         return ""
 
+    def cost(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """It is free."""
+
     def close(self) -> None:
         """It holds nothing."""
 

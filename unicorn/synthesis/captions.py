@@ -1,18 +1,18 @@
 """Stage 1: every sparse seed becomes one dense caption, or, where that is not asked for, is one as it is."""
 
 import time
-from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
+from math import ceil
 
 from unicorn.dataset import DatasetWriter, Part
 from unicorn.llm import Generator, Request, Result
 from unicorn.records import Caption, Seed
 from unicorn.report.progress import progress
 from unicorn.seeds import SeedSource
+from unicorn.synthesis.asking import Asking
 from unicorn.synthesis.parsing import read_caption
 from unicorn.synthesis.prompt import Prompt
-from unicorn.synthesis.rounds import write_block
 from unicorn.synthesis.settings import SynthesisSettings
 from unicorn.synthesis.stage import StageReport
 
@@ -35,26 +35,20 @@ def write_captions(
         "seed": seed,
     }
     part = writer.captions({"seeds": seeds.name} | (densified_by if settings.densify else {}))
-    unusable: Counter[str] = Counter()
-    blocks = 0
+    unfinished = (
+        (block, items) for block, items in enumerate(_blocks(seeds, writer.block_size)) if not part.finished(block)
+    )
     with progress("captions", len(seeds)) as advance:
-        for block, items in enumerate(_blocks(seeds, writer.block_size)):
-            if part.finished(block):
-                advance(len(items))
-            elif settings.densify:
-                unusable += write_block(part, block, items, stage, generator, settings, seed, advance)
-            else:
+        advance(part.rows + part.rejected.total())
+        asking = Asking(part=part, stage=stage, generator=generator, settings=settings, seed=seed, advance=advance)
+        if settings.densify:
+            asking.run(unfinished)
+        else:
+            for block, items in unfinished:
                 part.write(block, [as_it_is(item) for item in items])
                 advance(len(items))
-            blocks += 1
-    part.complete(blocks)
-    return StageReport(
-        stage=stage.name,
-        written=part.rows,
-        rejected=part.rejected,
-        unusable=unusable,
-        seconds=time.monotonic() - began,
-    )
+    part.complete(ceil(len(seeds) / writer.block_size))
+    return asking.report(time.monotonic() - began)
 
 
 class CaptionStage:

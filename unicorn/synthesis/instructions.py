@@ -1,7 +1,7 @@
 """Stage 2: a dense caption becomes a conversation of one task. It reads captions and nothing else."""
 
 import time
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import orjson
@@ -10,11 +10,11 @@ from unicorn.dataset import DatasetWriter, Part
 from unicorn.llm import Generator, Request, Result
 from unicorn.records import Caption, Instruction, Task
 from unicorn.report.progress import progress
+from unicorn.synthesis.asking import Asking
 from unicorn.synthesis.conversations import conversation
 from unicorn.synthesis.keyed import keyed_random
 from unicorn.synthesis.parsing import pairs_schema, read_pairs, validator_of
 from unicorn.synthesis.prompt import Prompt
-from unicorn.synthesis.rounds import write_block
 from unicorn.synthesis.settings import SynthesisSettings
 from unicorn.synthesis.stage import StageReport
 from unicorn.synthesis.tasks import task_of
@@ -41,25 +41,23 @@ def write_instructions(
     }
     captions = writer.finished_captions()
     part = writer.instructions(made_by)
-    unusable: Counter[str] = Counter()
+    finished = [block for block in captions.blocks if part.finished(block)]
     with progress("instructions", captions.rows) as advance:
-        for block in captions.blocks:
-            items = captions.read(block)
-            if part.finished(block):
-                advance(len(items))
-                continue
-            assigned = [(caption, task_of(caption.id, settings, seed)) for caption in items]
-            assignments = [Assignment(caption, task) for caption, task in assigned if task]
-            advance(len(items) - len(assignments))
-            unusable += write_block(part, block, assignments, stage, generator, settings, seed, advance)
+        advance(sum(captions.rows_of(block) for block in finished))
+
+        def unfinished() -> Iterator[tuple[int, list[Assignment]]]:
+            for block in captions.blocks:
+                if not part.finished(block):
+                    items = captions.read(block)
+                    assigned = [(caption, task_of(caption.id, settings, seed)) for caption in items]
+                    assignments = [Assignment(caption, task) for caption, task in assigned if task]
+                    advance(len(items) - len(assignments))
+                    yield block, assignments
+
+        asking = Asking(part=part, stage=stage, generator=generator, settings=settings, seed=seed, advance=advance)
+        asking.run(unfinished())
     part.complete(len(captions.blocks))
-    return StageReport(
-        stage=stage.name,
-        written=part.rows,
-        rejected=part.rejected,
-        unusable=unusable,
-        seconds=time.monotonic() - began,
-    )
+    return asking.report(time.monotonic() - began)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from unicorn.llm import Request, Result
 from unicorn.report.table import Cell, numbers_table
+from unicorn.synthesis.usage import Usage
 
 
 class Identified(Protocol):
@@ -54,6 +55,8 @@ class StageReport:
     rejected: dict[str, int]
     unusable: Counter[str] = field(default_factory=Counter[str])
     seconds: float
+    usage: Usage | None = None
+    """Of a generator; None where the stage asks none."""
 
 
 def report_table(reports: Sequence[StageReport]) -> Table:
