@@ -84,6 +84,9 @@ class CausalLMGenerator:
         """The speed of the last batch."""
         return self._health
 
+    def cost(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Nothing is paid for it."""
+
     def generate(self, requests: Iterable[Request]) -> Iterator[Result]:
         """One result for each request, in their order.
 

@@ -97,6 +97,9 @@ class LlamaCppGenerator:
         """The client's word on the server."""
         return self._client.health if self._client else ""
 
+    def cost(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Nothing is paid for it."""
+
     def generate(self, requests: Iterable[Request]) -> Iterator[Result]:
         """One result for each request. Raises UserError where the server does not start, or ends."""
         requests = iter(requests)

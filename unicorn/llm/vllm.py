@@ -18,6 +18,7 @@ from unicorn.llm.generator import Request, Result
 from unicorn.llm.sampling import SamplingSettings
 
 _ENGINE = Path(__file__).with_name("engines") / "vllm_engine.py"
+_ERROR = r"(\w+Error: (?!Engine).*)"  # one that its engine has ended is vLLM's way to say that there is another
 
 
 @dataclass(kw_only=True)
@@ -105,6 +106,9 @@ class VLLMGenerator:
         """The speed since it was last asked for a stream of answers."""
         return self._health
 
+    def cost(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Nothing is paid for it."""
+
     def generate(self, requests: Iterable[Request]) -> Iterator[Result]:
         """One result for each request, as they are finished. Raises UserError where vLLM does not start, or ends."""
         requests = iter(requests)
@@ -138,7 +142,7 @@ class VLLMGenerator:
             settings = self._settings
             told = {"engine": settings.engine, "sampling": settings.sampling}
             python = {"python": settings.python} if settings.python else {}
-            self._child = Child(_ENGINE, told, errors=r"(\w+Error: .*)", **python)
+            self._child = Child(_ENGINE, told, errors=_ERROR, **python)
             if not self._child.read():
                 raise UserError(
                     f"vLLM cannot run llm.model={settings.model}: {self._child.last_words()}. Mend what it names; of "

@@ -6,6 +6,7 @@ and ends with its standard input: whatever way its parent ends, the system close
 
 import json
 import os
+import signal
 import sys
 
 from xllamacpp import CommonParams, Server  # pyright: ignore[reportAttributeAccessIssue]
@@ -16,6 +17,7 @@ ERRORS = 1  # alone; a line for every request would fill a disk
 def main() -> None:
     """Serve until the standard input ends."""
     settings = json.loads(sys.argv[1])
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a cluster sends it to all; its parent finishes what is in flight
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # llama.cpp logs to both
     parameters = CommonParams()
