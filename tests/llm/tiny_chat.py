@@ -17,7 +17,7 @@ TEMPLATE = (
 )
 
 
-def save(folder: Path, *, template: str | None = TEMPLATE, liking: float = 6.0) -> str:
+def save(folder: Path, *, template: str | None = TEMPLATE, liking: float = 2.5) -> str:
     """Write it to a folder, by which it is loaded; `liking` is for the end and for the end of a string, in logits."""
     bytes_ = sorted(ByteLevel.alphabet())
     backend = Tokenizer(BPE({byte: number for number, byte in enumerate(bytes_)}, []))
@@ -41,7 +41,7 @@ def save(folder: Path, *, template: str | None = TEMPLATE, liking: float = 6.0) 
             num_attention_heads=2,
             num_key_value_heads=2,
             max_position_embeddings=CONTEXT,
-            initializer_range=0.3,
+            initializer_range=0.05,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
             bos_token_id=None,

@@ -122,8 +122,6 @@ class LlamaCppGenerator:
 
     def _start(self) -> Generator:
         """The client of the server, when that has loaded the model."""
-        from unicorn.llm.openai import OpenAISettings
-
         settings = self._settings
         told = {"path": str(settings.path()), **{key: getattr(settings, key) for key in _TOLD}}
         self._server = Child(_SERVER, told, errors=r" E (.*)")
@@ -132,6 +130,8 @@ class LlamaCppGenerator:
             raise UserError(
                 f"llama.cpp cannot serve llm.model={settings.model}: {self._server.last_words()}. Mend or change it."
             )
+        from unicorn.llm.openai import OpenAISettings
+
         client = OpenAISettings(
             model=self.name,
             endpoints=[f"{address}/v1"],
