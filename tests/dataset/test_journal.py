@@ -88,4 +88,6 @@ def test_a_full_disk_loses_nothing_acknowledged_and_keeps_no_half_line(tmp_path:
     journal.append([{"row": 10}])
     journal.close()
     assert [orjson.loads(line)["row"] for line in path.read_bytes().splitlines()] == list(range(11))
-    assert [record["row"] for record in journal.records] == list(range(11))
+    again = Journal(path)
+    again.close()
+    assert [record["row"] for record in again.records] == list(range(11))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from tests.llm import tiny_chat
 from unicorn.errors import UserError
@@ -78,11 +78,18 @@ def test_what_looks_like_the_end_of_a_turn_is_read_as_words(build: Build) -> Non
     assert result.prompt_tokens == len("Describe.") + len("a<end>") + 5
 
 
-def test_a_checkpoint_of_gguf_and_one_of_half_precision_are_told_apart(build: Build) -> None:
-    generator = build(dtype=Dtype.bfloat16)
-    assert generator.made_by["dtype"] == "bfloat16"
-    assert generator.made_by | build().made_by != generator.made_by
-    assert build(model="org/model", gguf_file="q4.gguf").name == "org/model/q4.gguf"
+def test_a_gguf_file_answers_as_the_checkpoint_that_it_was_made_of(build: Build, tmp_path: Path) -> None:
+    file = Path(tiny_chat.save_gguf(tmp_path))
+    generator = build(model=str(tmp_path), gguf_file=file.name)
+    requests = [asks("a red cube"), asks("a ball", seed=1), asks("a cone", seed=2)]
+    assert texts(generator, *requests) == texts(build(), *requests)
+    assert generator.name == str(file)
+
+
+def test_what_answers_depend_on_is_told(build: Build) -> None:
+    assert build(dtype=Dtype.bfloat16, revision="v2").made_by == {
+        "revision": "v2", "dtype": "bfloat16", "temperature": 0.7, "top_p": 0.8, "max_tokens": 48,
+    }  # fmt: skip
 
 
 def test_a_schema_that_cannot_be_followed_is_an_error(build: Build) -> None:

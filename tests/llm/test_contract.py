@@ -1,17 +1,22 @@
 """What every generator promises, whatever answers behind it."""
 
 import json
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
+from bench.mock_server import MockServer, Model, Reply
 from tests.llm import tiny_chat
 from unicorn.llm import Generator, GeneratorSettings, Request, Result
 from unicorn.llm.causal_lm import CausalLMSettings
+from unicorn.llm.llamacpp import LlamaCppSettings
+from unicorn.llm.openai import OpenAISettings
 from unicorn.llm.vllm import VLLMSettings
 from unicorn.records import Message, Role
 from unicorn.scenes.generator import GrammarSettings
@@ -31,16 +36,34 @@ PAIRS = {"type": "array", "items": closed(Question=STRING, Answer=STRING), "minI
 SCHEMA = {"title": "question_answering", **closed(**{"id": STRING, "QA Pairs": PAIRS})}
 
 
-def transformers(folder: Path) -> GeneratorSettings:
+def transformers(folder: Path, held: ExitStack) -> GeneratorSettings:
     return CausalLMSettings(model=tiny_chat.save(folder), batch_size=8, max_tokens=256, device="cpu")
 
 
-def vllm(folder: Path) -> GeneratorSettings:
+def llamacpp(folder: Path, held: ExitStack) -> GeneratorSettings:
+    model = tiny_chat.save_gguf(folder)
+    return LlamaCppSettings(model=model, threads=1, parallel=4, context=tiny_chat.CONTEXT, max_tokens=256)
+
+
+def vllm(folder: Path, held: ExitStack) -> GeneratorSettings:
     return VLLMSettings(model="some/model", concurrency=8, max_tokens=256)
 
 
-ENGINES: dict[str, Callable[[Path], GeneratorSettings]] = {
-    "grammar": lambda folder: GrammarSettings(refused=0, malformed=0),
+def openai(folder: Path, held: ExitStack) -> GeneratorSettings:
+    model = Model()
+
+    def answer(request: dict[str, Any]) -> Reply:
+        long = len(request["messages"][-1]["content"]) > 1000
+        return Reply(status=400, body=b'{"error": {"message": "it is too long"}}') if long else model(request)
+
+    server = held.enter_context(MockServer(answer))
+    return OpenAISettings(model="some/model", endpoints=[server.address], concurrency=8)
+
+
+ENGINES: dict[str, Callable[[Path, ExitStack], GeneratorSettings]] = {
+    "llamacpp": llamacpp,
+    "grammar": lambda folder, held: GrammarSettings(refused=0, malformed=0),
+    "openai": openai,
     "transformers": transformers,
     "vllm": vllm,
 }
@@ -49,18 +72,20 @@ ENGINES: dict[str, Callable[[Path], GeneratorSettings]] = {
 @pytest.fixture(scope="module", params=ENGINES)
 def generator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generator]:
     """Each in turn, loaded once for all tests: it can be asked again and again."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as held:
         patch.setenv("PYTHONPATH", str(VLLM), prepend=":")
         patch.syspath_prepend(VLLM)
-        patch.setenv("HF_TOKEN", "a-secret")
-        built = ENGINES[request.param](tmp_path_factory.mktemp(request.param)).build()
+        for key in ("HF_TOKEN", "OPENAI_API_KEY"):
+            patch.setenv(key, "a-secret")
+        built = ENGINES[request.param](tmp_path_factory.mktemp(request.param), held).build()
         yield built
         built.close()
         built.close()
 
 
 def asks(content: str, *, id_: str = "a", schema: dict[str, Any] | None = None) -> Request:
-    return Request(id=id_, messages=(Message(role=Role.USER, content=content),), seed=7, schema=schema)
+    seed = zlib.crc32(id_.encode())
+    return Request(id=id_, messages=(Message(role=Role.USER, content=content),), seed=seed, schema=schema)
 
 
 def sparse(count: int) -> Iterator[Request]:

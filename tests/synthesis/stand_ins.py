@@ -12,12 +12,12 @@ import numpy as np
 
 from unicorn.llm import Request, Result
 from unicorn.records import Seed
-from unicorn.synthesis.settings import SynthesisSettings
+from unicorn.synthesis.settings import Duplicates, SynthesisSettings
 
 if TYPE_CHECKING:
     from unicorn.encoder import EncoderSettings
 
-SETTINGS = SynthesisSettings(words_min=5, words_max=40, pairs_min=2, pairs_max=4)
+SETTINGS = SynthesisSettings(words_min=5, words_max=40, pairs_min=2, pairs_max=4, duplicates=Duplicates.keep)
 
 
 class ListedSeeds:

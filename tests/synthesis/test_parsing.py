@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -14,10 +15,17 @@ from unicorn.synthesis.parsing import Reason, Unusable, pairs_schema, read_capti
 
 CAPTION = "A small brown dog sits on a red sofa beside two green cushions."
 
+SEED = "a dog on a sofa"
+QA = Task.QUESTION_ANSWERING
+LONG = (
+    "A small brown dog sits on a red sofa beside two green cushions, and behind it a tall lamp with a white shade "
+    "lights a wall of grey bricks, on which three framed photographs of boats hang in a row above a wooden shelf."
+)
+
 
 def caption_reason(text: str = CAPTION, error: str | None = None, finish_reason: str = "stop") -> Reason | None:
     try:
-        read_caption(Result(id="7", text=text, error=error, finish_reason=finish_reason), SETTINGS)
+        read_caption(Result(id="7", text=text, error=error, finish_reason=finish_reason), SEED, SETTINGS)
     except Unusable as unusable:
         return unusable.reason
     return None
@@ -26,7 +34,7 @@ def caption_reason(text: str = CAPTION, error: str | None = None, finish_reason:
 def pairs_reason(values: Any, task: Task = Task.MULTIPLE_CHOICE) -> Reason | None:
     text = values if isinstance(values, str) else json.dumps(values)
     try:
-        read_pairs(Result(id="7", text=text), validator_of(pairs_schema(task, SETTINGS)))
+        read_pairs(Result(id="7", text=text), LONG, validator_of(pairs_schema(task, SETTINGS)), SETTINGS)
     except Unusable as unusable:
         return unusable.reason
     return None
@@ -50,6 +58,15 @@ def pairs_reason(values: Any, task: Task = Task.MULTIPLE_CHOICE) -> Reason | Non
         ("The caption shows a small brown dog on a red sofa.", Reason.LEANS_ON_TEXT),
         ("A small brown dog sits on a sofa, as described above.", Reason.LEANS_ON_TEXT),
         ("The text on the sign reads STOP in large white letters.", None),
+        (
+            "\u4e00\u53ea\u68d5\u8272\u7684\u5c0f\u72d7 \u5750 \u5728 \u7ea2\u8272 \u7684 \u6c99\u53d1\u4e0a.",
+            Reason.OTHER_LANGUAGE,
+        ),
+        (
+            "Un petit chien brun est assis sur un canap\u00e9 rouge \u00e0 c\u00f4t\u00e9 de deux coussins.",
+            Reason.OTHER_LANGUAGE,
+        ),
+        ("The sign of the caf\u00e9 reads \u201cCr\u00eapes\u201d in white letters above a red door.", None),
         ('A sign on the wall reads "Open until six o\'clock"', None),
     ],
 )
@@ -63,7 +80,7 @@ def test_an_error_and_a_cut_answer_are_no_captions() -> None:
 
 
 def test_a_caption_loses_the_space_around_it() -> None:
-    assert read_caption(Result(id="7", text=f"\n {CAPTION} \n"), SETTINGS) == CAPTION
+    assert read_caption(Result(id="7", text=f"\n {CAPTION} \n"), SEED, SETTINGS) == CAPTION
 
 
 @pytest.mark.parametrize("task", list(Task))
@@ -101,7 +118,7 @@ FIRST = ["QA Pairs", 0]
     ("values", "reason"),
     [
         ('{"id": "7", "QA Pairs": [', Reason.NOT_JSON),
-        ("```json\n{}\n```", Reason.NOT_JSON),
+        ("```json\n{}\n```", Reason.WRONG_SCHEMA),
         ("I'm sorry, I can't.", Reason.REFUSED),
         ([], Reason.WRONG_SCHEMA),
         (changed(["id"], None), Reason.WRONG_SCHEMA),
@@ -141,6 +158,39 @@ def test_options_that_differ_in_signs_alone_are_distinct() -> None:
 def test_a_pair_holds_the_text_of_the_right_option() -> None:
     values = changed([*FIRST, "Answer"], "C")
     validator = validator_of(pairs_schema(Task.MULTIPLE_CHOICE, SETTINGS))
-    first, _ = read_pairs(Result(id="7", text=json.dumps(values)), validator)
+    first, _ = read_pairs(Result(id="7", text=json.dumps(values)), CAPTION, validator, SETTINGS)
     assert first.answer == "oval"
     assert first.options == ("round", "square", "oval", "long")
+
+
+def test_an_answer_that_copies_what_it_was_given_is_turned_away_and_one_that_quotes_it_is_not() -> None:
+    def of_seed(seed: str) -> str:
+        return read_caption(Result(id="7", text=LONG), seed, replace(SETTINGS, words_max=99))
+
+    assert of_seed(SEED) == LONG
+    with pytest.raises(Unusable, match=Reason.COPIED):
+        of_seed(LONG.replace("small brown", "little"))
+    assert pairs_reason(_answered(LONG), QA) == Reason.COPIED
+    assert pairs_reason(_answered(LONG.partition(", and")[0] + "."), QA) is None
+
+
+def _answered(answer: str) -> dict[str, object]:
+    asked = ("What is there?", answer), ("Which colour is the sofa?", "It is red.")
+    return {"id": "7", "QA Pairs": [{"Question": question, "Answer": said} for question, said in asked]}
+
+
+def test_questions_in_another_language_are_turned_away() -> None:
+    asked = [
+        {
+            "Question": "\u00bfDe qu\u00e9 color es el perro que est\u00e1 sentado?",
+            "Answer": "Es un perro marr\u00f3n muy peque\u00f1o.",
+        },
+        {"Question": "\u00bfCu\u00e1ntos cojines hay junto al perro?", "Answer": "Hay dos cojines verdes."},
+    ]
+    assert pairs_reason({"id": "7", "QA Pairs": asked}, QA) == Reason.OTHER_LANGUAGE
+
+
+def test_json_in_a_fence_is_read_as_if_it_stood_alone() -> None:
+    pairs = json.dumps(good_pairs("7", QA))
+    assert pairs_reason(f"```json\n{pairs}\n```", QA) is None
+    assert pairs_reason(f"Here it is: {pairs}", QA) == Reason.NOT_JSON

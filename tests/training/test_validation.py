@@ -17,7 +17,8 @@ from tests.training.tiny import ALIGN, FULL, LORA, Training, read_rows
 from unicorn.data.conversation import ConversationTokenizer
 from unicorn.data.order import shuffled
 from unicorn.errors import UserError
-from unicorn.training.validation import ValidationSettings, retrieval
+from unicorn.training.validation import retrieval
+from unicorn.training.validation_settings import ValidationSettings
 from unicorn.transfer.none import NoTransferSettings
 from unicorn.transfer.transfer import NoiseKey, Transfer
 from unicorn.transfer.zero import ZeroSettings

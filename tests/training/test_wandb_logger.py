@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from tests.training.tiny import ALIGN, LORA, Training
 from unicorn.training.logger import WandbSettings
-from unicorn.training.validation import ValidationSettings
+from unicorn.training.validation_settings import ValidationSettings
 
 
 class Recorder:

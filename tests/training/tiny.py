@@ -27,7 +27,7 @@ from unicorn.training.logger import CsvSettings
 from unicorn.training.run import run_stage, trained
 from unicorn.training.trainer import TrainerSettings
 from unicorn.training.tune import FullTuneSettings, LoraTuneSettings, TuneSettings
-from unicorn.training.validation import ValidationSettings
+from unicorn.training.validation_settings import ValidationSettings
 from unicorn.transfer import Transfer
 from unicorn.transfer.c3 import C3Settings
 

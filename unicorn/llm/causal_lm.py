@@ -187,7 +187,7 @@ class Model:
                 f"llm.model={settings.model} does not fit the memory of {self.device}. Choose a smaller one, "
                 "llm.dtype=bfloat16, or llm.device=cpu."
             ) from error
-        except (OSError, ValueError, ImportError) as error:  # the last where there is no package gguf
+        except Exception as error:  # transformers' loaders are not known by what they raise on damaged files
             raise UserError(f"cannot load llm.model={settings.model}: {in_a_line(error)}. Choose another.") from error
         if not self.tokenizer.is_fast or not self.tokenizer.chat_template:
             lacking = "chat template" if self.tokenizer.is_fast else "fast version"

@@ -41,6 +41,7 @@ class Child:
         assert self._process.stdin
         assert self._process.stdout
         self._in, self._out = self._process.stdin, self._process.stdout
+        self.pid = self._process.pid
 
     def write(self, line: bytes) -> None:
         """Give it a line."""
@@ -55,15 +56,13 @@ class Child:
         return line
 
     def ended(self) -> bool:
-        """Whether it is there no more, or is just ending."""
-        try:
-            self._process.wait(_A_MOMENT)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        """Whether it is there no more."""
+        return self._process.poll() is not None
 
     def last_words(self) -> str:
         """The error that it has ended with."""
+        with suppress(subprocess.TimeoutExpired):  # it closes its output before it has ended
+            self._process.wait(_A_MOMENT)
         code = f" (exit code {self._process.returncode})" if self.ended() else ""
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]

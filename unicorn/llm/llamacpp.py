@@ -12,10 +12,12 @@ from unicorn.errors import UserError, in_a_line
 from unicorn.files import locate
 from unicorn.llm.child import Child
 from unicorn.llm.generator import Generator, Request, Result
+from unicorn.llm.openai import OpenAISettings
 from unicorn.llm.sampling import SamplingSettings
 
 _SERVER = Path(__file__).with_name("engines") / "llamacpp_server.py"
 _TOLD = ("parallel", "context", "threads")  # to the server
+_DAY = 86_400.0  # seconds; a slow machine may take long to answer, and a server that has ended is seen at once
 
 
 @dataclass(kw_only=True)
@@ -79,8 +81,7 @@ class LlamaCppGenerator:
     def __init__(self, settings: LlamaCppSettings) -> None:
         self._settings = settings
         self._held = ExitStack()
-        self._server: Child | None = None
-        self._client: Generator | None = None  # of the running server
+        self._running: tuple[Child, Generator] | None = None  # the server, and the client that asks it
 
     @property
     def name(self) -> str:
@@ -95,7 +96,7 @@ class LlamaCppGenerator:
     @property
     def health(self) -> str:
         """The client's word on the server."""
-        return self._client.health if self._client else ""
+        return self._running[1].health if self._running else ""
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> None:
         """Nothing is paid for it."""
@@ -105,39 +106,39 @@ class LlamaCppGenerator:
         requests = iter(requests)
         if (first := next(requests, None)) is None:
             return
-        client = self._client or self._start()
-        try:
-            yield from client.generate(chain([first], requests))
-        except UserError as error:
-            if self._server and self._server.ended():
+        server, client = self._running or self._start()
+        for result in client.generate(chain([first], requests)):
+            if result.error and server.ended():
                 raise UserError(
-                    f"the server of llama.cpp has ended: {self._server.last_words()}. Run the command again to go on."
-                ) from error
-            raise
+                    f"the server of llama.cpp has ended: {server.last_words()}. Run the command again to go on."
+                )
+            yield result
 
     def close(self) -> None:
         """Stop the server, whatever it is answering."""
         self._held.close()
-        self._server = self._client = None
+        self._running = None
 
-    def _start(self) -> Generator:
-        """The client of the server, when that has loaded the model."""
+    def _start(self) -> tuple[Child, Generator]:
+        """Start the server, and wait until it has loaded the model."""
         settings = self._settings
         told = {"path": str(settings.path()), **{key: getattr(settings, key) for key in _TOLD}}
-        self._server = Child(_SERVER, told, errors=r" E (.*)")
-        self._held.callback(self._server.close)
-        if not (address := self._server.read().decode()):
+        server = Child(_SERVER, told, errors=r" E (.*)")
+        self._held.callback(server.close)
+        if not (address := server.read().decode()):
             raise UserError(
-                f"llama.cpp cannot serve llm.model={settings.model}: {self._server.last_words()}. Mend or change it."
+                f"llama.cpp cannot serve llm.model={settings.model}: {server.last_words()}. Mend or change it."
             )
-        from unicorn.llm.openai import OpenAISettings
-
         client = OpenAISettings(
             model=self.name,
             endpoints=[f"{address}/v1"],
+            api_key_env="",
             concurrency=2 * settings.parallel,  # the next are there when one is answered
+            timeout=_DAY,
+            max_tries=2,
+            extra_body={"samplers": ["temperature", "top_p"]},  # and none of llama.cpp's own, as everywhere
             **settings.sampling,
         ).build()
         self._held.callback(client.close)
-        self._client = client
-        return client
+        self._running = server, client
+        return server, client

@@ -10,6 +10,7 @@ stage           what a stage that asks looks like, and what every stage reports
 tasks           which caption gets which task
 prompt          the versioned files of prompts/
 parsing         from an answer to a caption or to questions, or to the reason why not
+alike           captions that say what an earlier one has said
 conversations   from questions to the turns of a conversation
 usage           what a stage has taken of a generator
 keyed           chance that depends on ids alone

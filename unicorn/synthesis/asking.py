@@ -42,8 +42,8 @@ class Screen(Protocol[Screened]):
         """On those that may not stay; the same for the same records."""
         ...
 
-    def keep(self, block: int, records: Sequence[Screened]) -> None:
-        """These stay: those of later blocks are compared with them."""
+    def keep(self, block: int) -> None:
+        """What was looked at last is written, and stays: the records of later blocks are compared with it."""
         ...
 
 
@@ -184,7 +184,7 @@ class Asking(Generic[Item, Record]):
             block.journal.close()
             self.part.write(number, block.records, block.rejects, block.asked)
             if self.screen:
-                self.screen.keep(number, block.records)
+                self.screen.keep(number)
             self.unusable += block.unusable
             del self._open[number]
             for id_ in block.items:

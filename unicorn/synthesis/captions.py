@@ -10,10 +10,11 @@ from unicorn.llm import Generator, Request, Result
 from unicorn.records import Caption, Seed
 from unicorn.report.progress import progress
 from unicorn.seeds import SeedSource
+from unicorn.synthesis.alike import Alike
 from unicorn.synthesis.asking import Asking
 from unicorn.synthesis.parsing import read_caption
 from unicorn.synthesis.prompt import Prompt
-from unicorn.synthesis.settings import SynthesisSettings
+from unicorn.synthesis.settings import Duplicates, SynthesisSettings
 from unicorn.synthesis.stage import StageReport
 
 
@@ -31,6 +32,8 @@ def write_captions(
         "sampling": generator.made_by,
         "prompt": stage.prompt.version,
         "words": [settings.words_min, settings.words_max],
+        "duplicates": settings.duplicates.value,
+        "english": settings.english,
         "max_attempts": settings.max_attempts,
         "seed": seed,
     }
@@ -40,7 +43,10 @@ def write_captions(
     )
     with progress("captions", len(seeds)) as advance:
         advance(part.rows + part.rejected.total())
-        asking = Asking(part=part, stage=stage, generator=generator, settings=settings, seed=seed, advance=advance)
+        alike = Alike(part, writer.folder, settings.duplicates) if settings.duplicates is not Duplicates.keep else None
+        asking = Asking(
+            part=part, stage=stage, generator=generator, settings=settings, seed=seed, advance=advance, screen=alike
+        )
         if settings.densify:
             asking.run(unfinished)
         else:
@@ -69,7 +75,7 @@ class CaptionStage:
         """The caption; id and domain are the seed's. Raises Unusable."""
         return Caption(
             id=item.id,
-            text=read_caption(result, self._settings),
+            text=read_caption(result, item.text, self._settings),
             domain=item.domain,
             generator=self._generator,
             prompt_version=self.prompt.version,

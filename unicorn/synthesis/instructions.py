@@ -36,6 +36,7 @@ def write_instructions(
         "shares": {task.value: getattr(settings.shares, task.value) for task in Task},
         "instructed": settings.instructed,
         "pairs": [settings.pairs_min, settings.pairs_max],
+        "english": settings.english,
         "max_attempts": settings.max_attempts,
         "seed": seed,
     }
@@ -82,6 +83,7 @@ class InstructionStage:
         self.prompts = {task: Prompt.load(task.value, settings) for task in Task}
         self._schemas = {task: pairs_schema(task, settings) for task in Task}
         self._validators = {task: validator_of(schema) for task, schema in self._schemas.items()}
+        self._settings = settings
         self._seed = seed
 
     def request(self, item: Assignment, seed: int) -> Request:
@@ -92,6 +94,6 @@ class InstructionStage:
 
     def read(self, item: Assignment, result: Result) -> Instruction:
         """The conversation; its id is the caption's and the task. Raises Unusable."""
-        pairs = read_pairs(result, self._validators[item.task])
+        pairs = read_pairs(result, item.caption.text, self._validators[item.task], self._settings)
         messages = conversation(pairs, keyed_random(self._seed, "options", item.id))
         return Instruction(id=f"{item.id}/{item.task}", caption_id=item.id, task=item.task, messages=messages)

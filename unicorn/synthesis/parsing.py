@@ -6,8 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from jsonschema import Draft202012Validator
-from jsonschema.protocols import Validator
+from jsonschema_rs import Draft202012Validator
 
 from unicorn.llm import Result
 from unicorn.records import Task
@@ -33,6 +32,10 @@ class Reason(StrEnum):
     REPEATED_QUESTION = "repeated question"
     REPEATED_OPTION = "repeated option"
     DEPENDENT_OPTIONS = "options refer to each other"
+    OTHER_LANGUAGE = "another language"
+    COPIED = "copies what it was given"
+    DUPLICATE = "duplicate"
+    NEAR_DUPLICATE = "near-duplicate"
 
 
 class Unusable(Exception):  # noqa: N818  # it is an outcome, not an error
@@ -68,6 +71,18 @@ _LEANING = re.compile(
     |\b(is|are|was|were|as|not)\ (explicitly\ )?(mentioned|stated|described|specified)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+# None of its alternatives matches without one of these words, which are found forty times as fast.
+_LEANING_WORDS = (
+    "caption",
+    "description",
+    "passage",
+    "paragraph",
+    "text",
+    "mention",
+    "stated",
+    "describe",
+    "specified",
+)
 # Options are shuffled, so none may speak of another.
 _DEPENDENT = re.compile(
     r"""
@@ -78,8 +93,15 @@ _DEPENDENT = re.compile(
 )
 
 
-def read_caption(result: Result, settings: SynthesisSettings) -> str:
-    """The dense caption that a result holds. Raises Unusable."""
+# Words that make up a quarter and more of any English text of some length.
+_COMMON = frozenset(
+    "a an and are as at by for from has have in is it its of on or that the there this to which with".split()  # noqa: SIM905
+)
+_FENCED = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", re.DOTALL | re.IGNORECASE)
+
+
+def read_caption(result: Result, seed: str, settings: SynthesisSettings) -> str:
+    """The dense caption of a seed that a result holds. Raises Unusable."""
     text = _read_text(result)
     if "\n" in text:
         raise Unusable(Reason.NOT_ONE_PARAGRAPH)
@@ -90,8 +112,12 @@ def read_caption(result: Result, settings: SynthesisSettings) -> str:
         raise Unusable(Reason.TOO_SHORT)
     if words > settings.words_max:
         raise Unusable(Reason.TOO_LONG)
-    if _LEANING.search(text):
+    if _leans(text):
         raise Unusable(Reason.LEANS_ON_TEXT)
+    if settings.english and not _is_english(text):
+        raise Unusable(Reason.OTHER_LANGUAGE)
+    if _copies(text, seed):
+        raise Unusable(Reason.COPIED)
     return text
 
 
@@ -118,11 +144,17 @@ def pairs_schema(task: Task, settings: SynthesisSettings) -> dict[str, Any]:
     return {"title": task.value, **_object({"id": _text(200), "QA Pairs": pairs})}
 
 
-def read_pairs(result: Result, validator: Validator) -> list[Pair]:
-    """The questions and answers that a result holds, under the schema of `validator`. Raises Unusable."""
+def read_pairs(
+    result: Result, caption: str, validator: Draft202012Validator, settings: SynthesisSettings
+) -> list[Pair]:
+    """The questions about a caption that a result holds, with answers, under the schema of `validator`.
+
+    Raises Unusable.
+    """
     text = _read_text(result)
+    fenced = _FENCED.fullmatch(text)  # as models that are not bound to a schema like to write it
     try:
-        values = orjson.loads(text)
+        values = orjson.loads(fenced[1] if fenced else text)
     except orjson.JSONDecodeError:
         raise Unusable(Reason.NOT_JSON) from None
     if not validator.is_valid(values):
@@ -132,10 +164,14 @@ def read_pairs(result: Result, validator: Validator) -> list[Pair]:
     pairs = [_pair(entry) for entry in values["QA Pairs"]]
     if _repeats([pair.question for pair in pairs]):
         raise Unusable(Reason.REPEATED_QUESTION)
+    if settings.english and not _is_english(" ".join(f"{pair.question} {pair.answer}" for pair in pairs)):
+        raise Unusable(Reason.OTHER_LANGUAGE)
+    if any(_copies(text, caption) for pair in pairs for text in (pair.question, pair.answer)):
+        raise Unusable(Reason.COPIED)
     return pairs
 
 
-def validator_of(schema: dict[str, Any]) -> Validator:
+def validator_of(schema: dict[str, Any]) -> Draft202012Validator:
     """A validator that is compiled once and used for every answer."""
     return Draft202012Validator(schema)
 
@@ -168,7 +204,7 @@ def _pair(entry: dict[str, Any]) -> Pair:
         raise Unusable(Reason.EMPTY)
     if any(_REFUSAL.match(text) for text in texts):
         raise Unusable(Reason.REFUSED)
-    if any(_LEANING.search(text) for text in texts):
+    if any(_leans(text) for text in texts):
         raise Unusable(Reason.LEANS_ON_TEXT)
     return Pair(question=question, answer=answer, options=options)
 
@@ -176,6 +212,35 @@ def _pair(entry: dict[str, Any]) -> Pair:
 def _repeats(texts: "list[str] | tuple[str, ...]") -> bool:
     """Whether two of the texts differ in nothing but case, punctuation and space."""
     return len({" ".join(text.casefold().split()).strip(" .,;:!?\"'") for text in texts}) < len(texts)
+
+
+def _leans(text: str) -> bool:
+    lower = text.lower()
+    return any(word in lower for word in _LEANING_WORDS) and _LEANING.search(text) is not None
+
+
+def _is_english(text: str) -> bool:
+    """Whether a text is English, by its letters, and, where it is of some length, by its commonest words."""
+    if not text.isascii():
+        letters = [letter.isascii() for letter in text if letter.isalpha()]
+        if letters.count(False) > 0.05 * len(letters):
+            return False
+    words = text.lower().split()
+    return len(words) < 12 or sum(word in _COMMON for word in words) >= 0.1 * len(words)
+
+
+def _copies(text: str, given: str) -> bool:
+    """Whether nine tenths of a text of twenty words or more, in runs of four, stand in what was given.
+
+    A text much shorter than that quotes it, as it may; one much longer goes on from it.
+    """
+    if text.count(" ") < 19:  # most answers are that short
+        return False
+    words, source = text.casefold().split(), given.casefold().split()
+    if not 0.6 * len(source) <= len(words) <= 2 * len(source):
+        return False
+    runs, known = ({tuple(each[at : at + 4]) for at in range(len(each) - 3)} for each in (words, source))
+    return len(runs & known) >= 0.9 * len(runs)
 
 
 def _text(longest: int) -> dict[str, Any]:

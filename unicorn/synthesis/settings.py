@@ -1,8 +1,20 @@
 """The settings that the stages of synthesis share."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from unicorn.errors import UserError
+
+
+class Duplicates(StrEnum):
+    """Which captions may not stand beside an earlier one."""
+
+    keep = "keep"
+    """All may: where the world is small, many are alike."""
+    exact = "exact"
+    """Those of the same words."""
+    near = "near"
+    """Those of nearly the same words, too."""
 
 
 @dataclass(kw_only=True)
@@ -40,6 +52,8 @@ class SynthesisSettings:
     densify: bool = True  # false: the seeds are the captions, as they are (the paper's ablation)
     words_min: int = 40  # of a dense caption
     words_max: int = 500
+    duplicates: Duplicates = Duplicates.near  # captions that are turned away as like an earlier one
+    english: bool = True  # turn away answers in another language
     pairs_min: int = 6  # questions, each with its answer, in an instruction
     pairs_max: int = 8
     instructed: float = 1.0  # share of the captions that get an instruction; 0.38 in the paper

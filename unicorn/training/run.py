@@ -30,7 +30,7 @@ from unicorn.training.ranks import GRACE_SECONDS, end_with_first, failure_of_ano
 from unicorn.training.record import StageRecord
 from unicorn.training.stage import Stage
 from unicorn.training.trainer import TrainerSettings
-from unicorn.training.validation import ValidationSettings
+from unicorn.training.validation_settings import ValidationSettings
 from unicorn.transfer.transfer import Transfer
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from unicorn.training.stage import Stage
     from unicorn.training.strategy import PackStrategy
-    from unicorn.training.validation import ValidationSettings
+    from unicorn.training.validation_settings import ValidationSettings
 
 
 class Precision(StrEnum):

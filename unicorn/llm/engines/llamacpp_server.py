@@ -30,9 +30,6 @@ def main() -> None:
     if settings["threads"]:
         parameters.cpuparams.n_threads = settings["threads"]
         parameters.cpuparams_batch.n_threads = settings["threads"]
-    # A request says its temperature and top_p; of llama.cpp's own sampling nothing is added to them.
-    parameters.sampling.top_k = 0
-    parameters.sampling.min_p = 0.0
     server = Server(parameters)
     print(server.listening_address, file=out, flush=True)
     sys.stdin.read()

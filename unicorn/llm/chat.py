@@ -1,0 +1,53 @@
+"""The wire: OpenAI's chat completions, as JSON there and back."""
+
+from typing import Any
+
+import orjson
+
+from unicorn.errors import in_a_line
+from unicorn.llm.generator import Request, Result
+
+
+class UnavailableError(Exception):
+    """A try that failed for no fault of the request: it may be sent again, after `seconds` if the server says so."""
+
+    def __init__(self, reason: str, seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+def request_body(fixed: dict[str, Any], request: Request, *, structured: bool) -> bytes:
+    """A request in JSON; `fixed` is what all have in common, and `structured` binds the answer to the schema."""
+    own: dict[str, Any] = {"messages": request.messages, "seed": request.seed}
+    if structured and request.schema is not None:
+        named = {"name": request.schema.get("title", "answer"), "schema": request.schema, "strict": True}
+        own["response_format"] = {"type": "json_schema", "json_schema": named}
+    return orjson.dumps(fixed | own)
+
+
+def read_answer(id_: str, content: bytes) -> Result:
+    """The answer in what a server sent with status 200. Raises UnavailableError if it is no such thing."""
+    try:
+        values = orjson.loads(content)
+        choice = values["choices"][0]
+        usage = values.get("usage") or {}
+        return Result(
+            id=id_,
+            text=choice["message"].get("content") or choice["message"].get("refusal") or "",
+            finish_reason=choice.get("finish_reason") or "stop",
+            prompt_tokens=usage.get("prompt_tokens", 0),
+            completion_tokens=usage.get("completion_tokens", 0),
+        )
+    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError) as error:
+        raise UnavailableError(f"an answer that is no chat completion: {content[:80]!r}") from error
+
+
+def read_complaint(status: int, content: bytes) -> str:
+    """In a line, what a server says of a status other than 200."""
+    try:
+        values = orjson.loads(content)
+        error = values.get("error", values) if isinstance(values, dict) else values
+        said = error.get("message", error) if isinstance(error, dict) else error
+    except orjson.JSONDecodeError:
+        said = content.decode(errors="replace")
+    return f"{status}: {in_a_line(ValueError(str(said)))}" if said else f"status {status}"
