@@ -134,7 +134,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            ({"batch_size": 0}, r"llm\.batch_size=0: must be 1 or more"),
+            ({"batch_size": 0}, r"llm\.batch_size=0 is too few: one is the least"),
             ({"max_tokens": 1024}, r"llm\.max_tokens=1,024 leaves no room for a question in the 1,024 tokens that"),
             ({"model": "/no/such/folder"}, r"cannot load llm\.model=/no/such/folder: .* Choose another"),
             ({"model": "package:no_such_package"}, r"no_such_package names a package that is not installed"),

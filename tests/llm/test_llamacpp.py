@@ -61,8 +61,8 @@ def test_a_server_that_dies_is_a_line(generator: LlamaCppGenerator) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"threads": 0}, r"llm\.threads=0: must be 1 or more"),
-        ({"parallel": 0}, r"llm\.parallel=0: must be 1 or more"),
+        ({"threads": 0}, r"llm\.threads=0 is too few: one is the least"),
+        ({"parallel": 0}, r"llm\.parallel=0 is too few: one is the least"),
         ({"context": 48}, r"llm\.context=48 leaves no room for a question beside an answer of llm\.max_tokens=48"),
         ({"model": "/no/model.gguf", "gguf_file": None}, r"no GGUF file at /no/model\.gguf\. Set llm\.model to one"),
         ({"model": __file__, "gguf_file": None}, r"cannot serve llm\.model=.*invalid magic .*\(exit code 1\)\. Mend"),

@@ -258,7 +258,7 @@ def test_tokens_have_a_price_where_there_is_one() -> None:
         ({"concurrency": 0}, r"llm\.concurrency=0: must be above 0"),
         ({"temperature": -1.0}, r"llm\.temperature=-1\.0: must be 0 or more"),
         ({"top_p": 0.0}, r"llm\.top_p=0\.0: must be above 0, and 1 at most"),
-        ({"max_tokens": 0}, r"llm\.max_tokens=0: must be 1 or more"),
+        ({"max_tokens": 0}, r"llm\.max_tokens=0 is too few: one is the least"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, Any], line: str) -> None:

@@ -96,8 +96,8 @@ def test_an_engine_that_fails_is_a_line_with_the_cause(record: Path) -> None:
     [
         ({"python": None}, r"llm=vllm needs vLLM, which has an environment of its own: python -m venv vllm"),
         ({"python": "/no/python"}, r"llm\.python=/no/python is no program here\. Set it to the python of"),
-        ({"gpus": 0}, r"llm\.gpus=0: must be 1 or more"),
-        ({"context": 0}, r"llm\.context=0: must be 1 or more"),
+        ({"gpus": 0}, r"llm\.gpus=0 is too few: one is the least"),
+        ({"context": 0}, r"llm\.context=0 is too few: one is the least"),
         ({"gpu_memory": 1.5}, r"llm\.gpu_memory=1\.5: must be above 0, and 1 at most"),
     ],
 )

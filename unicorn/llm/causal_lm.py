@@ -43,8 +43,7 @@ class CausalLMSettings(SamplingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.batch_size < 1:
-            raise UserError(f"llm.batch_size={self.batch_size}: must be 1 or more.")
+        self.require_one_or_more("batch_size")
 
     def build(self) -> "CausalLMGenerator":
         """The generator, which loads the model when it is first asked."""

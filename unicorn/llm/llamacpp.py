@@ -36,9 +36,7 @@ class LlamaCppSettings(SamplingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key in ("threads", "parallel"):
-            if (value := getattr(self, key)) is not None and value < 1:
-                raise UserError(f"llm.{key}={value}: must be 1 or more.")
+        self.require_one_or_more("threads", "parallel")
         if self.context <= self.max_tokens:
             raise UserError(
                 f"llm.context={self.context} leaves no room for a question beside an answer of "

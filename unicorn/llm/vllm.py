@@ -46,11 +46,8 @@ class VLLMSettings(SamplingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key in ("gpus", "context", "concurrency"):
-            if (value := getattr(self, key)) is not None and value < 1:
-                raise UserError(f"llm.{key}={value}: must be 1 or more.")
-        if not 0 < self.gpu_memory <= 1:
-            raise UserError(f"llm.gpu_memory={self.gpu_memory}: must be above 0, and 1 at most.")
+        self.require_one_or_more("gpus", "context", "concurrency")
+        self.require_share("gpu_memory")
 
     def build(self) -> "VLLMGenerator":
         """The generator, which starts vLLM when it is first asked. Raises UserError where there is none."""

@@ -4,6 +4,7 @@ The environment that it runs in has vLLM and need not have Unicorn. It takes req
 line, and writes answers to its standard output as they are finished. It ends with its standard input: whatever way its
 parent ends, the system closes that.
 """
+# vLLM is of another environment. pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 
 import json
 import os
@@ -12,16 +13,8 @@ import sys
 import threading
 from typing import IO, Any
 
-from vllm import (  # pyright: ignore[reportMissingImports]
-    EngineArgs,
-    LLMEngine,
-    RequestOutput,
-    SamplingParams,
-)
-from vllm.sampling_params import (  # pyright: ignore[reportMissingImports]
-    RequestOutputKind,
-    StructuredOutputsParams,
-)
+from vllm import EngineArgs, LLMEngine, RequestOutput, SamplingParams
+from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
 
 def main() -> None:
