@@ -21,6 +21,7 @@ def synthesize(config: Config) -> None:
     from unicorn.synthesis.imported import import_embeddings
     from unicorn.synthesis.instructions import write_instructions
     from unicorn.synthesis.ranks import Ranks
+    from unicorn.synthesis.report import write_report
     from unicorn.synthesis.stage import report_table
 
     stages, ranks = config.chosen_stages(STAGES), Ranks.of_environment()
@@ -43,7 +44,8 @@ def synthesize(config: Config) -> None:
             reports.append(import_embeddings(writer, config.synthesis.vectors))
         elif "embeddings" in stages:
             reports.append(write_embeddings(writer, config.encoder, config.synthesis, ranks))
-    show(report_table(reports), facts_table("Written", {"dataset": Path(config.dataset)}))
+        page = write_report(Path(config.dataset))
+    show(report_table(reports), facts_table("Written", {"dataset": Path(config.dataset), "report": page}))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Ids are strings that stay the same when a stage is run again; they are never positions.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
@@ -69,7 +69,12 @@ class Instruction:
 
     def to_dict(self) -> dict[str, Any]:
         """The instruction as plain values, `messages` as a list of `{"role", "content"}`."""
-        return asdict(self) | {"messages": [asdict(message) for message in self.messages]}
+        return {
+            "id": self.id,
+            "caption_id": self.caption_id,
+            "task": self.task,
+            "messages": [{"role": message.role, "content": message.content} for message in self.messages],
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

@@ -1,4 +1,4 @@
-"""A Hub of one's own: models are pushed to it and loaded from it over HTTP by huggingface_hub itself."""
+"""A Hub of one's own: models and datasets are pushed to it and loaded from it over HTTP by huggingface_hub itself."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ class SmallHub:
 
     def get(self, path: str) -> tuple[int, bytes, dict[str, str]]:
         """The answer to a GET or HEAD."""
-        owner, model, *rest = path.removeprefix("/api/models").lstrip("/").partition("?")[0].split("/")
+        owner, model, *rest = _of_repository(path).partition("?")[0].split("/")
         files = self.files.get(f"{owner}/{model}", {})
         match rest:
             case ["resolve", _, *name] if (content := files.get("/".join(name))) is not None:
@@ -46,7 +46,7 @@ class SmallHub:
             return {"url": f"{self.address}/{name}", "name": name, "id": "0"}
         if path == "/api/validate-yaml":
             return {"errors": [], "warnings": []}
-        owner, model, step = path.removeprefix("/api/models/").split("/")[:3]
+        owner, model, step = _of_repository(path).split("/")[:3]
         if step == "preupload":
             return {
                 "files": [
@@ -57,6 +57,11 @@ class SmallHub:
         for value in (entry["value"] for entry in entries if entry["key"] == "file"):
             self.files[f"{owner}/{model}"][value["path"]] = base64.b64decode(value["content"])
         return {"commitOid": COMMIT, "commitUrl": f"{self.address}/{owner}/{model}/commit/{COMMIT}", "success": True}
+
+
+def _of_repository(path: str) -> str:
+    """What follows the kind of repository."""
+    return path.removeprefix("/api").removeprefix("/models").removeprefix("/datasets").lstrip("/")
 
 
 @contextmanager

@@ -255,7 +255,7 @@ def test_tokens_have_a_price_where_there_is_one() -> None:
         ({"endpoints": ["localhost:8000"]}, r"llm\.endpoints\[0\]=localhost:8000: not an address"),
         ({"endpoints": [f"http://me:{KEY}@host/v1"]}, r"llm\.endpoints\[0\] holds a user, a password or a query"),
         ({"endpoints": [f"http://host/v1?key={KEY}"]}, r"llm\.endpoints\[0\] holds a user, a password or a query"),
-        ({"concurrency": 0}, r"llm\.concurrency=0: must be above 0"),
+        ({"concurrency": 0}, r"llm\.concurrency=0: must be more than 0"),
         ({"temperature": -1.0}, r"llm\.temperature=-1\.0: must be 0 or more"),
         ({"top_p": 0.0}, r"llm\.top_p=0\.0: must be above 0, and 1 at most"),
         ({"max_tokens": 0}, r"llm\.max_tokens=0 is too few: one is the least"),

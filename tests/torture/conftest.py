@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from bench.mock_server import MockServer, Model
 from tests.torture.contents import contents
 from tests.torture.scripts import Scripts
 
 WORLD = ("seeds.count=64", "synthesis.block_size=24")
+SERVED = (  # by a server that fails in every way one time in a hundred each; of its words the tower knows none
+    *("stages=[captions,instructions]", "llm=openai", "llm.model=mock", "llm.concurrency=8", "llm.timeout=0.5"),
+    *("synthesis.english=false", "synthesis.duplicates=near"),
+)
 BRIEF = ("align.batch=4", "tune.batch=4", "trainer.checkpoint_every=1", "model.projector_width=128")
 PACKED = ("tune=lora_small", "tune.batch=24", "data.rows_per_pack=2")  # some twelve rows of two samples, in six packs
 TWO_RANKS = ("trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu")
@@ -29,8 +34,9 @@ class Made:
 class Undisturbed:
     """What each command makes, by its name, made when it is first asked for."""
 
-    def __init__(self, scripts: Scripts, base: Path) -> None:
+    def __init__(self, scripts: Scripts, server: MockServer, base: Path) -> None:
         self.scripts = scripts
+        self.server = server
         self.base = base
         self.made: dict[str, Made] = {}
 
@@ -54,6 +60,8 @@ class Undisturbed:
         """The command of that name, to work in `folder` on what was made undisturbed."""
         if name == "synthesize":
             return "synthesize.py", f"dataset={folder}", *WORLD
+        if name == "served":
+            return "synthesize.py", f"dataset={folder}", *WORLD, *SERVED, f"llm.endpoints=[{self.server.address}]"
         if name == "evaluate":
             return "evaluate.py", f"run={self.folder('lora')}", f"out={folder}", *ASKED
         changes = {"align": ["stages=[align]"], "tune": [], "lora": PACKED, "ranks": [*PACKED, *TWO_RANKS]}
@@ -75,6 +83,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Generator[Scripts]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(scripts: Scripts, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+def undisturbed(scripts: Scripts, tmp_path_factory: pytest.TempPathFactory) -> Generator[Undisturbed]:
     """Each command, left alone."""
-    return Undisturbed(scripts, tmp_path_factory.mktemp("undisturbed"))
+    with MockServer(Model(0.002, faults=0.01), keeps=False) as server:
+        yield Undisturbed(scripts, server, tmp_path_factory.mktemp("undisturbed"))

@@ -7,6 +7,10 @@ from pathlib import Path
 
 TOLD_BY_CLOCK = ("tokens_per_second", "samples_per_second", "data_wait", "memory_gb")
 
+TIMED_TABLE = re.compile(
+    rb"<table[^>]*>\s*<thead><tr><th>(?:of a step, median|stage, over all runs).*?</table>", re.DOTALL
+)
+
 
 def contents(folder: Path, name: Path | None = None) -> dict[str, object]:
     """Every file of a folder but its lock, by its path; of numbers and what seals them, all but what a clock said.
@@ -23,7 +27,10 @@ def contents(folder: Path, name: Path | None = None) -> dict[str, object]:
 def _content(path: Path, name: Path) -> object:
     match path.name:
         case "metrics.json":
-            return {key: value for key, value in json.loads(path.read_text()).items() if "seconds" not in key}
+            numbers = json.loads(path.read_text())
+            return {
+                key: value for key, value in numbers.items() if "seconds" not in key and not key.startswith("usage/")
+            }
         case "metrics.csv":
             with path.open(newline="") as file:
                 return [
@@ -36,6 +43,6 @@ def _content(path: Path, name: Path) -> object:
             return values
         case "report.html":
             page = path.read_bytes().replace(bytes(name), b"FOLDER")
-            return re.sub(rb"<table[^>]*>\s*<thead><tr><th>of a step, median.*?</table>", b"", page, flags=re.DOTALL)
+            return TIMED_TABLE.sub(b"", page)
         case _:
             return path.read_bytes().replace(bytes(name), b"FOLDER")

@@ -16,6 +16,7 @@ from tests.torture.scripts import Finished, Scripts, both_ranks, only_rank, seco
 # What lies in a command's folder in the middle of its work; an evaluation writes all at its end.
 HALF_DONE = {
     "synthesize": "*/*-0000*",
+    "served": "*/*-0000*",
     "align": "align/checkpoints/*.ckpt",
     "tune": "tune/checkpoints/*.ckpt",
     "lora": "tune/checkpoints/*.ckpt",
@@ -33,8 +34,9 @@ def was_killed(finished: Finished) -> bool:
 @pytest.mark.parametrize(
     ("name", "kills"),
     [
-        *(("synthesize", 3), ("align", 3), ("lora", 2), ("ranks", 2), ("evaluate", 3)),
-        *(pytest.param(name, 20, marks=pytest.mark.slow) for name in (*HALF_DONE, "evaluate")),
+        *(("synthesize", 3), ("served", 3), ("align", 3), ("lora", 2), ("ranks", 2), ("evaluate", 3)),
+        *(pytest.param(name, 20, marks=pytest.mark.slow) for name in (*HALF_DONE, "evaluate") if name != "served"),
+        pytest.param("served", 50, marks=pytest.mark.slow),
     ],
 )
 def test_killed_it_ends_as_if_left_alone(

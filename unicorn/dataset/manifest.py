@@ -121,6 +121,14 @@ class Manifest:
             parts={Part(name): PartManifest.from_dict(part) for name, part in values["parts"].items()},
         )
 
+    @classmethod
+    def of_dataset(cls, folder: Path) -> Self:
+        """As `load`; raises UserError, naming the folder, if there is no dataset."""
+        try:
+            return cls.load(folder)
+        except FileNotFoundError:
+            raise UserError(f"no dataset at {folder}: run `python synthesize.py dataset={folder}` first.") from None
+
     def save(self, folder: Path) -> None:
         """Replace the `manifest.json` of a dataset's folder."""
         write_sealed(folder / "manifest.json", {"schema_version": SCHEMA_VERSION} | asdict(self))

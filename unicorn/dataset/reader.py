@@ -50,10 +50,7 @@ class UnicornDataset:
         truncated, corrupt, or made from other captions.
         """
         path = Path(path)
-        try:
-            manifest = Manifest.load(path)
-        except FileNotFoundError:
-            raise UserError(f"no dataset at {path}: run `python synthesize.py dataset={path}` first.") from None
+        manifest = Manifest.of_dataset(path)
         for part in (Part.CAPTIONS, Part.EMBEDDINGS):
             manifest.require_complete(path, part)
         for part in manifest.parts:

@@ -1,24 +1,17 @@
-"""How the commands of this room end: with what they say, or with one line and exit code 2."""
+"""How the commands of this room run: as all small ones, and without the bars of transformers."""
 
-import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Callable
 
 from transformers.utils import logging
 
-from unicorn.errors import UserError
+from unicorn import command_line
+from unicorn.command_line import parser
 
-
-def parser(description: str | None) -> ArgumentParser:
-    """A parser whose help is the docstring of the command's file."""
-    return ArgumentParser(description=description, formatter_class=RawDescriptionHelpFormatter)
+__all__ = ["parser", "run"]
 
 
 def run(main: Callable[[Namespace], None], arguments: Namespace) -> None:
-    """Do what a command does; a user's mistake is one line on standard error."""
+    """Do what a command does."""
     logging.disable_progress_bar()  # loading takes seconds, and the answer is what is waited for
-    try:
-        main(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    command_line.run(main, arguments)

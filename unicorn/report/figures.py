@@ -1,12 +1,13 @@
 """Charts as PNG, drawn without a display. matplotlib is loaded by the first of them."""
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,6 +72,21 @@ def bar_chart(name: str, caption: str, bars: Sequence[Bar], axis: str) -> Figure
     return _finish(canvas, name, caption)
 
 
+def shares(name: str, caption: str, counts: Mapping[str, float]) -> Figure:
+    """What part of the whole each has, in horizontal bars, in the order given."""
+    canvas, axes = _axes(6.6, 0.34 * len(counts) + 0.9)
+    rows = np.arange(len(counts))[::-1]
+    parts = np.array(list(counts.values())) / sum(counts.values())
+    axes.barh(rows, parts, height=0.62, color=ACCENT, alpha=0.85)
+    for row, part in zip(rows, parts, strict=True):
+        axes.text(part, row, f" {part:.1%}", va="center", color=INK)
+    axes.set_yticks(rows, list(counts))
+    axes.set_xlim(0, 1.12 * float(parts.max()))
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    return _finish(canvas, name, caption)
+
+
 def scatter(name: str, caption: str, groups: Mapping[str, Float[np.ndarray, "n 2"]]) -> Figure:
     """Points of the plane in groups, one colour each; the axes have no unit and no ticks."""
     canvas, axes = _axes(6.6, 5.4)
@@ -97,12 +113,15 @@ def log_lines(
     return _finish(canvas, name, caption)
 
 
-def histogram(name: str, caption: str, samples: Mapping[str, Float[np.ndarray, " n"]], *, across: str) -> Figure:
+def histogram(name: str, caption: str, samples: Mapping[str, Real[np.ndarray, " n"]], *, across: str) -> Figure:
     """How often each value comes, in shares of the sample, one colour each."""
     canvas, axes = _axes(6.6, 3.6)
     low = min(float(sample.min()) for sample in samples.values())
     high = max(float(sample.max()) for sample in samples.values())
     edges = np.linspace(low, max(high, low + 1e-6), 61)
+    if all(np.issubdtype(sample.dtype, np.integer) for sample in samples.values()):
+        step = math.ceil((high - low + 1) / 60)  # so that each bar stands for as many whole numbers
+        edges = np.arange(low, high + step + 1, step) - 0.5
     for (label, sample), colour in zip(samples.items(), COLOURS, strict=False):
         shares = np.histogram(sample, edges)[0] / len(sample)
         axes.stairs(shares, edges, fill=True, color=colour, alpha=0.5, label=label)

@@ -4,13 +4,13 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from unicorn.files import replacing
 from unicorn.report.figures import Figure
-from unicorn.report.table import Cell, cell_text
+from unicorn.report.table import Cell, cell_text, flat_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,19 +81,7 @@ class Report:
 
 def settings_section(settings: Mapping[str, Any]) -> Section:
     """A configuration, given as nested plain values, a line for each."""
-    rows = [[key, value] for key, value in _flat(settings)]
-    return Section(title="Settings", tables=[DataTable(columns=("key", "value"), rows=rows)])
-
-
-def _flat(values: Mapping[str, Any], path: str = "") -> list[tuple[str, str]]:
-    """Nested settings as lines: `tune.rank`, `8`."""
-    rows: list[tuple[str, str]] = []
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            rows += _flat(cast("Mapping[str, Any]", value), f"{path}{key}.")
-        else:
-            rows.append((f"{path}{key}", str(value)))
-    return rows
+    return Section(title="Settings", tables=[DataTable(columns=("key", "value"), rows=flat_rows(settings))])
 
 
 def _data_uri(png: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from rich import box
 from rich.console import Console
@@ -34,6 +35,17 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> st
     """The same table in Markdown."""
     lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *([cell_text(cell) for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def flat_rows(values: Mapping[str, Any], path: str = "") -> list[tuple[str, str]]:
+    """Nested plain values as rows: `tune.rank`, `8`."""
+    rows: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            rows += flat_rows(cast("Mapping[str, Any]", value), f"{path}{key}.")
+        else:
+            rows.append((f"{path}{key}", str(value)))
+    return rows
 
 
 def show(*tables: Table) -> None:

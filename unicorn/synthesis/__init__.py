@@ -12,6 +12,7 @@ prompt          the versioned files of prompts/
 parsing         from an answer to a caption or to questions, or to the reason why not
 alike           captions that say what an earlier one has said
 conversations   from questions to the turns of a conversation
-usage           what a stage has taken of a generator
+usage           what a stage has taken: answers, tokens, money, time
+report          the report of a dataset: its numbers (measures), its page, its card
 keyed           chance that depends on ids alone
 """

@@ -51,8 +51,7 @@ class Screen(Protocol[Screened]):
 class Asking(Generic[Item, Record]):
     """A stage's run over the blocks of a part that are not finished.
 
-    The seed of a request is keyed by `seed`, the item and the attempt: a new attempt is a new draw. `advance` is told
-    how many items are settled, or, by a negative number, how many are so no more.
+    The seed of a request is keyed by `seed`, the item and the attempt: a new attempt is a new draw.
     """
 
     part: PartWriter[Sequence[Record]]
@@ -60,7 +59,6 @@ class Asking(Generic[Item, Record]):
     generator: Generator
     settings: SynthesisSettings
     seed: int
-    advance: Callable[[int], None]
     screen: Screen[Record] | None = None
 
     def __post_init__(self) -> None:
@@ -74,13 +72,15 @@ class Asking(Generic[Item, Record]):
         self._all_begun = False
         self._unanswered = 0  # requests in a row
 
-    def run(self, blocks: Iterable[tuple[int, Sequence[Item]]]) -> None:
+    def run(self, blocks: Iterable[tuple[int, Sequence[Item]]], advance: Callable[[int], None]) -> None:
         """Ask until every item of the blocks, which come in their order, is settled, and write them.
 
+        `advance` is told how many items are settled, or, by a negative number, how many are so no more.
         Raises UserError if no answer can be used, and StoppedError when someone asked to stop; what was answered is in
         the journals.
         """
         self._blocks = iter(blocks)
+        self._advance = advance
         try:
             with Interruption() as interruption:
                 while self._open or not self._all_begun:
@@ -92,6 +92,18 @@ class Asking(Generic[Item, Record]):
         finally:
             for block in self._open.values():
                 block.journal.close()
+
+    def note(self) -> str:
+        """For whoever watches: what it has cost so far, what was turned away, how the generator is doing."""
+        asked = sum((block.asked for block in list(self._open.values())), self.part.asked)
+        cost = self.generator.cost(asked.prompt_tokens, asked.completion_tokens)
+        turned_away = self.unusable + sum((block.unusable for block in list(self._open.values())), Counter[str]())
+        notes = [
+            "" if cost is None else f"${cost:,.2f}",
+            f"{turned_away.total():,} answers turned away" if turned_away else "",
+            self.generator.health,
+        ]
+        return ", ".join(filter(None, notes))
 
     def report(self, seconds: float) -> StageReport:
         """What there is of the part now, and what this run has turned away for it."""
@@ -151,7 +163,7 @@ class Asking(Generic[Item, Record]):
         self._open[number] = block
         self._block_of |= dict.fromkeys((item.id for item in items), block)
         self._fresh = block.waiting()
-        self.advance(block.settled)
+        self._advance(block.settled)
         self._write_settled()
         return True
 
@@ -167,7 +179,7 @@ class Asking(Generic[Item, Record]):
         for block, results in of_block.items():
             settled = block.settled
             block.acknowledge(results)
-            self.advance(block.settled - settled)
+            self._advance(block.settled - settled)
             self._again.extend(block.items[result.id] for result in results if block.is_waiting(result.id))
         self._write_settled()
         if self._unanswered >= HOPELESS:
@@ -194,7 +206,7 @@ class Asking(Generic[Item, Record]):
         """Look at a block's records beside those before them; what may not stay is asked for again."""
         while self.screen and block.settled == len(block) and (verdicts := self.screen.verdicts(block.records)):
             block.turn_away(verdicts)
-            self.advance(block.settled - len(block))
+            self._advance(block.settled - len(block))
             self._again.extend(block.items[verdict.id] for verdict in verdicts if block.is_waiting(verdict.id))
 
     def _require_hope(self, block: OpenBlock[Item, Record]) -> None:

@@ -41,14 +41,12 @@ def write_captions(
     unfinished = (
         (block, items) for block, items in enumerate(_blocks(seeds, writer.block_size)) if not part.finished(block)
     )
-    with progress("captions", len(seeds)) as advance:
+    alike = Alike(part, writer.folder, settings.duplicates) if settings.duplicates is not Duplicates.keep else None
+    asking = Asking(part=part, stage=stage, generator=generator, settings=settings, seed=seed, screen=alike)
+    with progress("captions", len(seeds), asking.note) as advance:
         advance(part.rows + part.rejected.total())
-        alike = Alike(part, writer.folder, settings.duplicates) if settings.duplicates is not Duplicates.keep else None
-        asking = Asking(
-            part=part, stage=stage, generator=generator, settings=settings, seed=seed, advance=advance, screen=alike
-        )
         if settings.densify:
-            asking.run(unfinished)
+            asking.run(unfinished, advance)
         else:
             for block, items in unfinished:
                 part.write(block, [as_it_is(item) for item in items])

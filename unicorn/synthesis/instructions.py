@@ -43,7 +43,8 @@ def write_instructions(
     captions = writer.finished_captions()
     part = writer.instructions(made_by)
     finished = [block for block in captions.blocks if part.finished(block)]
-    with progress("instructions", captions.rows) as advance:
+    asking = Asking(part=part, stage=stage, generator=generator, settings=settings, seed=seed)
+    with progress("instructions", captions.rows, asking.note) as advance:
         advance(sum(captions.rows_of(block) for block in finished))
 
         def unfinished() -> Iterator[tuple[int, list[Assignment]]]:
@@ -55,8 +56,7 @@ def write_instructions(
                     advance(len(items) - len(assignments))
                     yield block, assignments
 
-        asking = Asking(part=part, stage=stage, generator=generator, settings=settings, seed=seed, advance=advance)
-        asking.run(unfinished())
+        asking.run(unfinished(), advance)
     part.complete(len(captions.blocks))
     return asking.report(time.monotonic() - began)
 

@@ -60,11 +60,22 @@ class StageReport:
 
 
 def report_table(reports: Sequence[StageReport]) -> Table:
-    """A line a stage, and below it a line a reason for which answers were turned away or items given up."""
+    """A line a stage, and below it a line a reason for which answers were turned away or items given up.
+
+    Tokens and cost are shown where somebody counts them.
+    """
     rows: list[list[Cell]] = []
     for report in reports:
         turned_away, given_up = report.unusable.total(), sum(report.rejected.values())
-        rows.append([report.stage, report.written, given_up, turned_away, f"{report.seconds:.1f}"])
+        rows.append([report.stage, report.written, given_up, turned_away, f"{report.seconds:.1f}", *_taken(report)])
         for reason in sorted(report.unusable.keys() | report.rejected.keys()):
-            rows.append([f"  {reason}", "", report.rejected.get(reason, 0), report.unusable[reason], ""])
-    return numbers_table("Synthesis", ("", "written", "given up", "answers turned away", "seconds"), rows)
+            rows.append([f"  {reason}", "", report.rejected.get(reason, 0), report.unusable[reason], "", "", ""])
+    columns = ("", "written", "given up", "answers turned away", "seconds", "tokens", "cost")
+    shown = [number for number, _ in enumerate(columns) if number < 5 or any(row[number] for row in rows)]
+    return numbers_table("Synthesis", [columns[n] for n in shown], [[row[n] for n in shown] for row in rows])
+
+
+def _taken(report: StageReport) -> tuple[Cell, Cell]:
+    usage = report.usage
+    tokens = usage.prompt_tokens + usage.completion_tokens if usage else 0
+    return tokens or "", f"${usage.cost:,.2f}" if usage and usage.cost is not None else ""

@@ -4,7 +4,8 @@ The environment that it runs in has vLLM and need not have Unicorn. It takes req
 line, and writes answers to its standard output as they are finished. It ends with its standard input: whatever way its
 parent ends, the system closes that.
 """
-# vLLM is of another environment. pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+# vLLM is of another environment.
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 
 import json
 import os
