@@ -44,7 +44,7 @@ def synthesize(config: Config) -> None:
             reports.append(import_embeddings(writer, config.synthesis.vectors))
         elif "embeddings" in stages:
             reports.append(write_embeddings(writer, config.encoder, config.synthesis, ranks))
-        page = write_report(Path(config.dataset))
+        page = write_report(Path(config.dataset), [report.usage for report in reports if report.usage])
     show(report_table(reports), facts_table("Written", {"dataset": Path(config.dataset), "report": page}))
 
 

@@ -68,7 +68,7 @@ class Model:
     def _said(self, request: dict[str, Any]) -> bytes:
         asked = request["messages"][-1]["content"]
         drawn = zlib.crc32(f"{asked} {request.get('seed')}".encode()) / 2**32
-        text = _pairs(asked, request) if "response_format" in request else _caption(asked)
+        text = _pairs(asked, request) if "response_format" in request else caption(asked)
         if drawn >= self._faults * len(IN_THE_ANSWER):
             return completion(text)
         match IN_THE_ANSWER[int(drawn / self._faults)]:
@@ -82,11 +82,24 @@ class Model:
                 return completion("")
 
 
-def _caption(asked: str) -> str:
-    """Some sixty words about what was asked, of which no two are alike."""
+ADJECTIVES = (
+    "amber blue broad bright carved clean dark deep dusty faded flat glossy green grey heavy hollow large "
+    "light long low narrow oval pale plain red rough round rusty short small smooth square steep striped "
+    "tall thick thin white"
+)
+NOUNS = (
+    "basket bench boat bowl box bridge brush bucket chair clock coat crate cup door fence flag fork gate "
+    "glove hat jar kettle ladder lamp leaf map mirror mug pillow plate pot rail rock rope rug shelf sign "
+    "spoon stool table vase wall"
+)
+
+
+def caption(asked: str) -> str:
+    """Some seventy words of English about what was asked, of which no two are nearly alike."""
     draw = random.Random(asked)
-    words = " ".join(f"{draw.choice('bdfgklmnprst')}{draw.choice('aeiou')}{draw.randrange(9999)}" for _ in range(50))
-    return f"The image shows {asked.rstrip('.')}, with a {words} on the table in the background of it."
+    adjectives, nouns = draw.sample(ADJECTIVES.split(), 22), draw.sample(NOUNS.split(), 22)
+    things = [f"a {adjective} {noun}" for adjective, noun in zip(adjectives, nouns, strict=True)]
+    return f"The image shows {asked.rstrip('.')}, beside {', '.join(things)}, and in the background there is a hill."
 
 
 def _pairs(asked: str, request: dict[str, Any]) -> str:
@@ -197,7 +210,7 @@ async def _serve_for_ever(latency: float, faults: float, port: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m bench.mock_server", description=__doc__)
     parser.add_argument("--latency", type=float, default=0.2, help="seconds for an answer")
     parser.add_argument("--faults", type=float, default=0.0, help="share of the requests for each kind of fault")
     parser.add_argument("--port", type=int, default=0, help="0: a free one")

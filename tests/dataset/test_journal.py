@@ -91,3 +91,19 @@ def test_a_full_disk_loses_nothing_acknowledged_and_keeps_no_half_line(tmp_path:
     again = Journal(path)
     again.close()
     assert [record["row"] for record in again.records] == list(range(11))
+
+
+def test_a_torn_tail_is_cut_off_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    journal.append([{"row": 1}])
+    journal.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"row": 2, "te')
+    with caplog.at_level("INFO"):
+        Journal(path).close()
+    assert "a last line of 14 bytes that was never acknowledged is cut off" in caplog.text
+    assert path.read_bytes() == whole
+    caplog.clear()
+    Journal(path).close()
+    assert not caplog.text

@@ -19,6 +19,7 @@ from unicorn.dataset.json_records import read_records
 from unicorn.dataset.llava import guess_task
 from unicorn.dataset.texts import Texts
 from unicorn.errors import UserError
+from unicorn.files import make_folder
 from unicorn.records import Caption, Instruction, Message, Role, Task
 
 CHOICE = "Which color is the cat?\nA. red\nB. black\nC. grey\nD. white"
@@ -59,17 +60,20 @@ def rejects(folder: Path, part: str) -> list[tuple[str, str]]:
 
 def test_the_two_published_files_become_a_dataset_that_ids_join(tmp_path: Path) -> None:
     captions = save(tmp_path / "captions.json", [published(number) for number in range(10)], indent=1)
-    instructions = save(
-        tmp_path / "instructions.json",
-        [instructed(7, CHOICE, "B"), instructed(2, "Where is it?", "On a mat.", "Why?", "It is warm.")],
-    )
+    asked = [
+        instructed(7, CHOICE, "B"),
+        instructed(5, "What?", "A cat."),
+        instructed(2, "Where is it?", "On a mat.", "Why?", "It is warm."),
+    ]
+    instructions = save(tmp_path / "instructions.json", asked)
     made = import_llava([captions, instructions], tmp_path / "made", block_size=4)
-    assert made == Imported(captions=10, instructions=2, rejected={Part.CAPTIONS: {}, Part.INSTRUCTIONS: {}})
+    assert made == Imported(captions=10, instructions=3, rejected={Part.CAPTIONS: {}, Part.INSTRUCTIONS: {}})
     found, asked = read(tmp_path / "made")
     assert [caption.id for caption in found] == [f"{number:010}" for number in range(10)]
     assert found[7].text == "A black cat, number 7, sits on a mat."
     assert [(each.id, each.caption_id, each.task) for each in asked] == [
         ("0000000002/question_answering", "0000000002", Task.QUESTION_ANSWERING),
+        ("0000000005/question_answering", "0000000005", Task.QUESTION_ANSWERING),
         ("0000000007/multiple_choice", "0000000007", Task.MULTIPLE_CHOICE),
     ]
     assert asked[0].messages[0] == Message(role=Role.USER, content="Where is it?")
@@ -177,8 +181,9 @@ def test_a_file_of_something_else_is_one_line(tmp_path: Path, written: str) -> N
 def test_a_file_without_any_use_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing, "HOPELESS", 3)
     file = save(tmp_path / "vqa.json", [{"id": number, "image": "a.jpg"} for number in range(9)])
-    reason = "its first 3 records are all rejected, the last for: no caption, and none under its id before"
-    with pytest.raises(UserError, match=reason):
+    with pytest.raises(
+        UserError, match="its first 3 records are all rejected, the last for: no caption, and none under"
+    ):
         import_llava([file], tmp_path / "made")
 
 
@@ -222,14 +227,17 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bytes(
         patch.setattr(importing, "read_records", stopping)
         with pytest.raises(KeyboardInterrupt):
             import_llava([file], tmp_path / "made", block_size=3)
-    import_llava([file], tmp_path / "made", block_size=3)
+    make_folder(tmp_path / "made" / "importing")  # as a kill leaves it
+    (tmp_path / "made" / "importing" / "00000.jsonl").write_text("half a line")
+    for _ in range(2):
+        import_llava([file], tmp_path / "made", block_size=3)
     assert example.contents(tmp_path / "made") == example.contents(tmp_path / "whole")
 
 
 def test_memory_holds_a_block_and_not_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "_HELD_BYTES", 1 << 14)
     peaks: list[int] = []
-    for count in (200, 800):
+    for count in (50, 200, 800):  # with the first, all is loaded that will be
         records = [instructed(number, "What?", f"That, {number}. " * 80) for number in range(count)]
         file = save(tmp_path / f"{count}.json", records)
         del records
@@ -237,7 +245,7 @@ def test_memory_holds_a_block_and_not_the_file(tmp_path: Path, monkeypatch: pyte
         import_llava([file], tmp_path / f"{count}", block_size=50)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < peaks[0] + 600 * 300  # of 600 more records of 1,400 letters, their ids
+    assert peaks[2] < peaks[1] + 600 * 300  # of 600 more records of 1,400 letters, their ids
 
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(

@@ -128,7 +128,7 @@ def test_what_was_given_up_and_what_it_took_is_told(dataset: Path) -> None:
     assert (found["rejected"], found["rejected/captions/too_short"]) == (3, 3)
     assert found["usage/captions/cost"] == 1.25
     assert found["usage/captions/completion_tokens"] == 7000
-    for said in ("too short", "7,000", "1.25", "in the price&#39;s currency"):
+    for said in ("too short", "7,000", "$1.25", "seconds are those of the last run that asked"):
         assert said in page
 
 
@@ -152,6 +152,22 @@ def test_the_same_dataset_makes_the_same_bytes(dataset: Path) -> None:
     before = example.contents(dataset)
     write_report(dataset)
     assert example.contents(dataset) == before
+
+
+def test_what_earlier_runs_took_stays_where_nothing_more_is_asked(dataset: Path) -> None:
+    def taken(stage: str, answers: int, seconds: float) -> Usage:
+        return Usage(
+            stage=stage, answers=answers, prompt_tokens=9, completion_tokens=70, cost=answers / 8, seconds=seconds
+        )
+
+    write_report(dataset, [taken("captions", 46, 9.5), taken("instructions", 10, 3.5)])
+    before = example.contents(dataset)
+    write_report(dataset, [taken("captions", 46, 0.1)])
+    assert example.contents(dataset) == before
+    write_report(dataset, [taken("instructions", 12, 1.5)])
+    found = numbers(dataset)
+    assert [found[f"usage/captions/{key}"] for key in ("answers", "cost", "seconds")] == [46, 5.75, 9.5]
+    assert [found[f"usage/instructions/{key}"] for key in ("answers", "cost", "seconds")] == [12, 1.5, 1.5]
 
 
 def test_captions_without_instructions_have_a_report(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def command(folder: Path, server: MockServer, *overrides: str) -> list[str]:
     return [
         *(sys.executable, "synthesize.py", "experiment=none", f"dataset={folder / 'data'}", "stages=[captions]"),
         *("seeds=files", f"seeds.path={seeds}", "llm=openai", "llm.model=mock", f"llm.endpoints=[{server.address}]"),
-        *("llm.concurrency=16", "synthesis.english=false", *overrides),
+        *("llm.concurrency=16", *overrides),
     ]
 
 

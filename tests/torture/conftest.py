@@ -15,7 +15,7 @@ from tests.torture.scripts import Scripts
 WORLD = ("seeds.count=64", "synthesis.block_size=24")
 SERVED = (  # by a server that fails in every way one time in a hundred each; of its words the tower knows none
     *("stages=[captions,instructions]", "llm=openai", "llm.model=mock", "llm.concurrency=8", "llm.timeout=0.5"),
-    *("synthesis.english=false", "synthesis.duplicates=near"),
+    "synthesis.duplicates=near",
 )
 BRIEF = ("align.batch=4", "tune.batch=4", "trainer.checkpoint_every=1", "model.projector_width=128")
 PACKED = ("tune=lora_small", "tune.batch=24", "data.rows_per_pack=2")  # some twelve rows of two samples, in six packs

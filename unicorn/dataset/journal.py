@@ -1,5 +1,6 @@
 """The journal of a block that is being made: what was acknowledged is on the disk, whatever happens next."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import orjson
 from unicorn.errors import UserError
 from unicorn.files import cannot_write, make_folder, sync, sync_data
 from unicorn.stamp import sealed, unsealed
+
+_log = logging.getLogger(__name__)
 
 
 class Journal:
@@ -27,6 +30,8 @@ class Journal:
         try:
             self._file = path.open("ab", buffering=0)
             self._file.truncate(whole)
+            if torn := len(content) - whole:
+                _log.info("%s: a last line of %d bytes that was never acknowledged is cut off", path, torn)
             sync(path.parent)
         except OSError as error:
             raise cannot_write(path, error) from error

@@ -24,6 +24,7 @@ PAPER: Mapping[str, Cell] = {
     "instructions/task/question_answering": 199_000,
     "instructions/task/complex_reasoning": 100_000,
 }
+TAKEN = "Answers and tokens are all that were paid for, good or bad; seconds are those of the last run that asked."
 NAMES = {
     "captions": "captions",
     "captions/words/min": "words of the shortest",
@@ -81,7 +82,7 @@ def _highlights(metrics: Mapping[str, float]) -> list[Highlight]:
         shown.append(Highlight(label="Near duplicates", value=f"{share:.1%}", detail=f"of {near:,.0f} captions"))
     costs = {key: cost for key, cost in metrics.items() if key.startswith("usage/") and key.endswith("/cost")}
     if costs:
-        shown.append(Highlight(label="Cost", value=f"{sum(costs.values()):,.2f}", detail="in the price's currency"))
+        shown.append(Highlight(label="Cost", value=f"${sum(costs.values()):,.2f}", detail="of tokens"))
     shown.append(Highlight(label="Given up", value=f"{metrics['rejected']:,.0f}", detail="seeds, captions or records"))
     return shown
 
@@ -179,13 +180,13 @@ def _usage(usage: Sequence[Usage]) -> Section:
             each.answers,
             each.prompt_tokens,
             each.completion_tokens,
-            "" if each.cost is None else f"{each.cost:,.2f}",
+            "" if each.cost is None else f"${each.cost:,.2f}",
             f"{each.seconds:,.1f}",
         ]
         for each in usage
     ]
     columns = ("stage, over all runs", "answers", "tokens read", "tokens written", "cost", "seconds")
-    return Section(title="What it took", tables=[DataTable(columns=columns, rows=rows)])
+    return Section(title="What it took", text=TAKEN, tables=[DataTable(columns=columns, rows=rows)])
 
 
 def _samples(captions: CaptionMeasures, instructions: InstructionMeasures) -> Section:

@@ -1,14 +1,15 @@
 """The report of a dataset: `report/` in its folder, with its numbers, its figures and one page."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from unicorn.dataset import Part
 from unicorn.dataset.card import REPORT, describe, save_card
 from unicorn.dataset.texts import Texts
 from unicorn.files import replacing
-from unicorn.report.metrics import write_metrics
+from unicorn.report.metrics import METRICS, read_metrics, write_metrics
 from unicorn.report.progress import progress
 from unicorn.synthesis.measures import CaptionMeasures, InstructionMeasures
 from unicorn.synthesis.page import dataset_report, rejected
@@ -22,6 +23,9 @@ def write_report(dataset: Path, usage: Sequence[Usage] = ()) -> Path:
 
     It holds one group of rows and a few numbers a caption, however many captions there are. Raises UserError if the
     captions are unfinished, or, naming the file, if one is not as it was written.
+
+    `usage` is of the stages that were run. What others took, and the seconds of those that asked nothing anew, are
+    those of the report before: so nothing changes where nothing was done.
     """
     texts = Texts.open(dataset)
     captions = CaptionMeasures(texts.count(Part.CAPTIONS) or 0)
@@ -37,8 +41,9 @@ def write_report(dataset: Path, usage: Sequence[Usage] = ()) -> Path:
     metrics = captions.metrics() | instructions.metrics()
     metrics["rejected"] = sum(count for *_, count in turned_away)
     metrics |= {f"rejected/{part}/{_SPACE.sub('_', reason)}": count for part, reason, count in turned_away}
-    metrics |= _taken(usage)
     folder = dataset / REPORT
+    usage = _over_all_runs(usage, read_metrics(folder) if (folder / METRICS).exists() else {})
+    metrics |= _taken(usage)
     report = dataset_report(texts.manifest, metrics, captions, instructions, usage)
     for figure in (figure for section in report.sections for figure in section.figures):
         with replacing(folder / "figures" / f"{figure.name}.png") as path:
@@ -47,6 +52,27 @@ def write_report(dataset: Path, usage: Sequence[Usage] = ()) -> Path:
     write_metrics(folder, metrics)
     save_card(dataset, texts.manifest, describe(texts))
     return folder / "report.html"
+
+
+def _over_all_runs(usage: Sequence[Usage], before: Mapping[str, float]) -> list[Usage]:
+    """What each stage took, by the report before where this run did not ask."""
+    taken = {
+        stage: Usage(
+            stage=stage,
+            answers=int(before[f"usage/{stage}/answers"]),
+            prompt_tokens=int(before[f"usage/{stage}/prompt_tokens"]),
+            completion_tokens=int(before[f"usage/{stage}/completion_tokens"]),
+            cost=before.get(f"usage/{stage}/cost"),
+            seconds=before[f"usage/{stage}/seconds"],
+        )
+        for stage in Part
+        if f"usage/{stage}/answers" in before
+    }
+    for each in usage:
+        earlier = taken.get(Part(each.stage))
+        idle = earlier is not None and earlier.answers == each.answers
+        taken[Part(each.stage)] = replace(each, seconds=earlier.seconds) if earlier and idle else each
+    return [taken[stage] for stage in Part if stage in taken]
 
 
 def _taken(usage: Sequence[Usage]) -> dict[str, float]:
