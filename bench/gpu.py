@@ -20,10 +20,10 @@ from bench.figures import circumstances
 from bench.page import size_text, times
 from bench.recipes import DIMENSION, PUBLISHED, UNICORN, Batch, Recipe, Stage, collate, loss_of, prepared
 from unicorn.data.conversation import Sample
-from unicorn.files import replacing
+from unicorn.files import locate, replacing
 from unicorn.model.configuration import UnicornConfig
 from unicorn.model.modeling import UnicornForConditionalGeneration
-from unicorn.model.settings import Attention, VisualMode, locate
+from unicorn.model.settings import Attention, VisualMode
 from unicorn.report.table import numbers_table, show
 from unicorn.training.plan.card import find_card
 from unicorn.training.plan.flops import FlopCounter

@@ -1,14 +1,17 @@
-"""Files that are there whole or not at all, whatever happens while they are written."""
+"""Where files are, and files that are there whole or not at all, whatever happens while they are written."""
 
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from errno import EDQUOT, ENOSPC
+from importlib.util import find_spec
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from unicorn.errors import UserError
+
+PACKAGE = "package:"
 
 
 class BusyError(UserError):
@@ -85,3 +88,20 @@ def cannot_write(path: Path, error: OSError) -> UserError:
     reason = os.strerror(error.errno) if error.errno else str(error)
     remedy = "Make room or choose" if error.errno in (None, ENOSPC, EDQUOT) else "Choose"
     return UserError(f"cannot write {path}: {reason}. {remedy} another folder; what was there is kept.")
+
+
+def locate(path: str) -> str:
+    """Where a `package:` path leads, without importing the package; anything else as it is.
+
+    Raises UserError if no such package is installed.
+    """
+    if not path.startswith(PACKAGE):
+        return path
+    package, _, within = path.removeprefix(PACKAGE).partition("/")
+    try:
+        spec = find_spec(package)
+    except ModuleNotFoundError:  # of the package that it should be in
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"{path} names a package that is not installed. Install {package}, or name a folder.")
+    return str(Path(spec.submodule_search_locations[0]) / within)

@@ -17,7 +17,7 @@ from tests.training.tiny import tiny_tokenizer
 from unicorn.data.chat_template import Unfit
 from unicorn.data.conversation import ConversationTokenizer, Sample
 from unicorn.errors import UserError
-from unicorn.model.settings import locate
+from unicorn.files import locate
 from unicorn.records import Message, Role
 
 TURNS = [

@@ -15,10 +15,10 @@ from unicorn.data.conversation import ConversationTokenizer
 from unicorn.data.settings import DataSettings
 from unicorn.dataset import DatasetWriter, Embeddings, UnicornDataset, is_training
 from unicorn.errors import UserError
+from unicorn.files import locate
 from unicorn.hub.processor import UnicornProcessor
 from unicorn.hub.saved import save_model
 from unicorn.model.modeling import UnicornForConditionalGeneration
-from unicorn.model.settings import locate
 from unicorn.records import Caption, Instruction, Message, Role, Task
 from unicorn.training.record import StageRecord
 from unicorn.training.trainer import TrainerSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 from huggingface_hub import ModelCardData
 
 from unicorn.config import KIND, Config, plain
-from unicorn.model.settings import PACKAGE
+from unicorn.files import PACKAGE
 from unicorn.report.table import markdown_table
 
 CARD = """\

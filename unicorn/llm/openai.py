@@ -58,7 +58,7 @@ class OpenAISettings(SamplingSettings):
         super().__post_init__()
         for key in ("concurrency", "max_tries", "timeout", "patience"):
             if getattr(self, key) <= 0:
-                raise UserError(f"llm.{key}={getattr(self, key)}: must be above 0.")
+                raise UserError(f"llm.{key}={getattr(self, key)}: must be more than 0.")
         if not self.endpoints:
             raise UserError("llm.endpoints=[]: name at least one, such as http://localhost:8000/v1.")
         for number, endpoint in enumerate(self.endpoints):

@@ -20,10 +20,19 @@ class SamplingSettings:
     def __post_init__(self) -> None:
         if self.temperature < 0:
             raise UserError(f"llm.temperature={self.temperature}: must be 0 or more.")
-        if not 0 < self.top_p <= 1:
-            raise UserError(f"llm.top_p={self.top_p}: must be above 0, and 1 at most.")
-        if self.max_tokens < 1:
-            raise UserError(f"llm.max_tokens={self.max_tokens}: must be 1 or more.")
+        self.require_share("top_p")
+        self.require_one_or_more("max_tokens")
+
+    def require_one_or_more(self, *keys: str) -> None:
+        """Raises UserError for one of these that is less; null is left to mean what it means."""
+        for key in keys:
+            if (value := getattr(self, key)) is not None and value < 1:
+                raise UserError(f"llm.{key}={value} is too few: one is the least.")
+
+    def require_share(self, key: str) -> None:
+        """Raises UserError if it is none."""
+        if not 0 < (value := getattr(self, key)) <= 1:
+            raise UserError(f"llm.{key}={value}: must be above 0, and 1 at most.")
 
     @property
     def sampling(self) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from unicorn.errors import UserError
+from unicorn.files import locate
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from unicorn.model.modeling import UnicornForConditionalGeneration
 
 IMAGE_TOKEN = "<image>"
-PACKAGE = "package:"
 LOGIT_SCALINGS = ("final_logit_softcapping", "logit_scale", "logits_scaling")
 
 
@@ -180,23 +179,6 @@ class ModelSettings:
         if self.chat_template is not None:
             tokenizer.chat_template = read_template(self.chat_template)
         return tokenizer
-
-
-def locate(path: str) -> str:
-    """Where a `package:` path leads, without importing the package; anything else as it is.
-
-    Raises UserError if no such package is installed.
-    """
-    if not path.startswith(PACKAGE):
-        return path
-    package, _, within = path.removeprefix(PACKAGE).partition("/")
-    try:
-        spec = find_spec(package)
-    except ModuleNotFoundError:  # of the package that it should be in
-        spec = None
-    if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"{path} names a package that is not installed. Install {package}, or name a folder.")
-    return str(Path(spec.submodule_search_locations[0]) / within)
 
 
 def read_template(path: str) -> str:
