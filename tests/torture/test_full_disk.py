@@ -34,7 +34,7 @@ SYNTHESIS = [
     Starved(34 << 10, r"captions/captions-0000\d\.parquet"),
     Starved(36 << 10, r"(instructions|rejects)/instructions-0000\d\..*"),
     Starved(8 << 10, r"embeddings/embeddings-0000\d\.arrow", first=("stages=[captions,instructions]",)),
-    Starved(32 << 10, r"embeddings/statistics\.(json|safetensors)"),
+    Starved(40 << 10, r"embeddings/statistics\.(json|safetensors)"),
 ]
 ALIGN = [
     Starved(0, r"align/stage\.json"),
