@@ -119,6 +119,7 @@ def run_stage(
 
 def trained(stages: Sequence[Stage], *, build: Build, run: Path, seed: int) -> UnicornForConditionalGeneration:
     """The model that the finished stages of a run made, one after the other."""
+    release_memory()  # that their training has left
     torch.manual_seed(seed)
     model, _ = build()
     for stage in stages:
