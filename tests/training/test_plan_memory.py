@@ -50,8 +50,7 @@ def passing(memory: Memory) -> float:
         ("wide", "lora", {"trainer": {"gradient_checkpointing": True}, **BFLOAT16}, 0.1),  # a kernel's own buffers
         ("wide", "full", {"trainer": {"gradient_checkpointing": True, "fused_optimizer": True}}, 0.01),
         ("grouped", "full", {"model": {"attention": Attention.eager}, "trainer": {"precision": Precision.bf16}}, 0.1),
-        # Gradients of the tied embedding are summed in place.
-        pytest.param("smollm2", "full", {"trainer": MIXED}, 0.2, marks=pytest.mark.slow),
+        pytest.param("smollm2", "full", {"trainer": MIXED}, 0.01, marks=pytest.mark.slow),
     ],
 )
 def test_activations_are_what_a_real_step_holds(
