@@ -9,9 +9,11 @@ import synthesize
 import train
 from tests.conftest import run_script
 from tests.training.tiny import ALIGN, FULL, LORA, Training
+from unicorn.dataset import Part, UnicornDataset
 from unicorn.errors import UserError
 from unicorn.model.settings import Dtype
 from unicorn.training.preflight import require
+from unicorn.training.run import digests
 from unicorn.training.trainer import Precision, Strategy, TrainerSettings
 
 
@@ -25,7 +27,10 @@ def asked(training: Training, *stages: Any, **changes: Any) -> None:
     require([stage.build() for stage in stages], **given | changes)
 
 
-def test_a_dataset_without_instructions_can_be_aligned_on_and_says_so_before(tmp_path: Path) -> None:
+def test_a_dataset_without_instructions_can_be_aligned_on_and_says_so_before(
+    training: Training, tmp_path: Path
+) -> None:
+    whole = training.dataset.path
     dataset, run = f"dataset={tmp_path / 'dataset'}", f"run={tmp_path / 'run'}"
     made = run_script(
         synthesize.synthesize, dataset, "seeds.count=40", "stages=[captions,embeddings]", "synthesis.densify=false"
@@ -38,6 +43,9 @@ def test_a_dataset_without_instructions_can_be_aligned_on_and_says_so_before(tmp
         f"are missing. Make them by `python synthesize.py {dataset}`, or leave tune out of stages."
     )
     assert not (tmp_path / "run" / "align").exists()
+    # A stage that is finished is not asked: what is missing is another dataset than it learned from.
+    there, gone = (digests(UnicornDataset.open(path), [Part.INSTRUCTIONS]) for path in (whole, tmp_path / "dataset"))
+    assert there != gone
 
 
 def test_all_stages_are_asked(training: Training) -> None:

@@ -138,7 +138,7 @@ class TrainerSettings:
         import torch
 
         if self._device.type != "cpu":
-            torch.accelerator.set_device_index(self._device)
+            torch.accelerator.set_device_index(choose_device("auto"))
 
     def build(
         self, stage: "Stage", folder: Path, loggers: "list[Logger]", validation: "ValidationSettings"
