@@ -29,6 +29,8 @@ def train(config: Config) -> float | None:
     from unicorn.training.page import training_report
     from unicorn.training.plan.page import plan_metrics, plan_tables
     from unicorn.training.plan.plan import plan
+    from unicorn.training.preflight import require
+    from unicorn.training.ranks import disband
     from unicorn.training.run import is_finished, run_stage, trained, writing
     from unicorn.training.tune import LoraTuneStage
 
@@ -49,6 +51,13 @@ def train(config: Config) -> float | None:
     with writing(run):
         names = [name for name in STAGES if name in chosen or is_finished(name, run)]
         stages = [getattr(config, name).build() for name in names]
+        require(
+            [stage for stage in stages if not is_finished(stage.name, run)],
+            model=config.model,
+            tokenizer=tokenizer,
+            dataset=dataset,
+            trainer=config.trainer,
+        )
         metrics: dict[str, float] = {}
         for stage in stages:
             metrics |= run_stage(
@@ -65,6 +74,7 @@ def train(config: Config) -> float | None:
                 seed=config.seed,
                 made_by={"model": plain(config.model), "transfer": plain(config.transfer)},
             )
+        disband()
         loss = metrics.get(f"{chosen[-1]}/validation/loss") if chosen else None
         if getattr(rank_zero_only, "rank", 0):
             return loss

@@ -49,7 +49,8 @@ def line_of(finished: Finished) -> str:
         ("tune.projector_learning_rate=-1", ["projector_learning_rate=-1.0 of a stage: a learning rate cannot be"]),
         ("data.row_length=0", ["data.row_length=0: 1 at least"]),
         ("data.workers=-1", ["data.workers=-1: 0 at least"]),
-        ("tune.gradient_clip=0", ["gradient_clip=0.0 of a stage: must be above 0"]),
+        ("tune.max_grad_norm=0", ["max_grad_norm=0.0 of a stage: must be above 0"]),
+        ("align.warmup_ratio=3", ["warmup_ratio=3.0 of a stage: must be a share of its steps, 0 to 1."]),
         ("trainer.checkpoint_every=0", ["trainer.checkpoint_every=0: must be 1 step or more"]),
     ],
 )

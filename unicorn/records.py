@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
+IGNORED = -100
+"""The label of a token that is not supervised, between batches and model, as PyTorch and transformers know it."""
+
 
 class Task(StrEnum):
     """The three kinds of instruction data (arXiv 2503.22655, stage 2)."""

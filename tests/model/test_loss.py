@@ -138,3 +138,23 @@ def test_under_autocast_it_computes_in_bfloat16_and_sums_in_float32() -> None:
     exact, exact_gradients = run(full, copy.deepcopy(module), start, targets)
     torch.testing.assert_close(gradients["head.weight"], exact_gradients["head.weight"], atol=2e-3, rtol=2e-2)
     assert loss != exact
+
+
+def test_the_head_s_gradients_are_summed_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunked, "CHUNK_BYTES", 1)  # a chunk for each position
+    torch.manual_seed(0)
+    head, state = nn.Linear(HIDDEN, VOCABULARY, bias=False).bfloat16(), torch.randn(1, HIDDEN).bfloat16()
+    gradients: list[Tensor] = []
+    for times in (1, 1000):  # in bfloat16 a sum of equal terms stands still after 256 of them
+        head.weight.grad = None
+        summed(head, state.expand(times, -1), torch.zeros(times, dtype=torch.int64)).backward()
+        assert head.weight.grad is not None
+        gradients.append(head.weight.grad.float())
+    assert head.weight.grad.dtype == torch.bfloat16
+    torch.testing.assert_close(gradients[1], 1000 * gradients[0], rtol=1e-2, atol=0)
+
+
+def test_a_gpu_is_given_larger_chunks_in_whole_tiles() -> None:
+    llama, smollm = 128_256, 49_152
+    assert [chunked.chunk_positions(each, "cpu") for each in (llama, smollm)] == [261, 682]
+    assert [chunked.chunk_positions(each, "cuda") for each in (llama, smollm, 10**9)] == [1024, 2688, 128]

@@ -23,7 +23,13 @@ def pair(config: Config) -> None:
 
 
 def end(how: str, first: bool) -> None:
+    if how == "parted":
+        ranks.disband()
     match how, first:
+        case ("parted", False):
+            raise UserError("the second rank is mistaken, when all is done.")
+        case ("parted", True):
+            time.sleep(command.HEAD_START_SECONDS + 3.0)  # as one that writes what was learned
         case ("killed" | "killed_and_told", False):
             os.kill(os.getpid(), signal.SIGKILL)
         case ("mistaken" | "mistaken_and_told", False):

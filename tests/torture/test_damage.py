@@ -19,7 +19,7 @@ from unicorn.config import load_config
 from unicorn.dataset import Journal, Part, UnicornDataset
 from unicorn.errors import UserError
 from unicorn.evaluation.run import Run
-from unicorn.training.checkpoint import checkpoints, newest
+from unicorn.training.checkpoint_files import checkpoints, newest
 from unicorn.training.trainer import TrainerSettings
 from unicorn.transfer import Statistics, load_transfer
 
@@ -275,7 +275,7 @@ def test_a_checkpoint_that_is_cut_or_overwritten_is_passed_over_with_a_word(
     before, last = checkpoints(stopped / "checkpoints")
     content = last.read_bytes()
     said: list[str] = []
-    log = logging.getLogger("unicorn.training.checkpoint")
+    log = logging.getLogger("unicorn.training.checkpoint_files")
     monkeypatch.setattr(log, "warning", lambda words, *values: said.append(words % values))
     for damage in (b"", content[:1], content[: len(content) // 2], content[:-1], bytes(len(content))):
         said.clear()

@@ -36,6 +36,11 @@ def test_two_ranks_end_with_one_word(how: str, code: int, said: str, scripts: Sc
     assert finished.code == code
 
 
+def test_ranks_that_have_parted_end_each_by_itself(scripts: Scripts, tmp_path: Path) -> None:
+    finished = scripts.run_ranks("tests/torture/pair.py", "name=parted", f"run={tmp_path}", *TWO_RANKS)
+    assert finished.code == 0, finished.err
+
+
 @SLOW
 def test_a_mistake_of_all_ranks_is_one_line_about_all_of_them(
     scripts: Scripts, undisturbed: Undisturbed, tmp_path: Path

@@ -2,16 +2,18 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 from transformers import LlamaConfig
 
 from unicorn.data.settings import DataSettings
+from unicorn.model.loss import chunk_positions
 from unicorn.model.modeling import UnicornForConditionalGeneration
 from unicorn.model.settings import ModelSettings
 from unicorn.training.align import AlignSettings
+from unicorn.training.layers import prepare_layers
 from unicorn.training.plan.plan import StagePlanner
 from unicorn.training.plan.settings import StatedWork
 from unicorn.training.trainer import Precision, TrainerSettings
@@ -76,8 +78,9 @@ def real_module(planned: StagePlanner) -> nn.Module:
     module = planned.stage.prepare(planned.model.skeleton(planned.dimension)).train()
     if planned.trainer.precision is Precision.bf16:
         module.to(torch.bfloat16)
-    if planned.trainer.gradient_checkpointing:
-        base_of(module).activation_checkpointing_enable()
+    head = cast("nn.Linear", base_of(module).get_output_embeddings())
+    base_of(module).logits_at_a_time = chunk_positions(head.out_features, "cuda")  # for which it is planned
+    prepare_layers(module, checkpointing=planned.trainer.gradient_checkpointing, compiling=False)
     for weight in module.parameters():
         weight.grad = torch.zeros_like(weight) if weight.requires_grad else None
     return module

@@ -68,3 +68,16 @@ def test_a_file_that_is_no_log_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "metrics.csv").write_text(content)
     with pytest.raises(UserError, match=r"metrics\.csv is damaged\. Delete it to train on"):
         CsvLogger(tmp_path)
+
+
+def test_what_is_logged_is_in_the_file_before_there_is_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: seconds[0])
+    logger = CsvLogger(tmp_path)
+    for step in range(1, 8):
+        seconds[0] += 10.0
+        logger.log_metrics({"loss": 1.0}, step)
+        assert (tmp_path / "metrics.csv").exists() == (step >= 3)
+    assert len(rows(tmp_path / "metrics.csv")) == 6  # written at 30 and at 60 seconds

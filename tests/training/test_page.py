@@ -16,7 +16,7 @@ def test_the_report_shows_losses_retrieval_and_what_the_model_says(small_run: Pa
         assert f"Held-out loss, {stage}<strong>{held_out:.3f}</strong><small>{others:.3f} with the images" in page
         rows = read_rows(small_run / stage / "metrics.csv")
         padding = median(float(row["padding"]) for row in rows.values())
-        assert f"<td>share of places that hold padding</td><td>{padding:.3f}</td>" in page
+        assert f"<td>share of slots that hold padding</td><td>{padding:.3f}</td>" in page
         assert "MFU" not in page  # a CPU's peak is not known
         assert page.count("data:image/png") >= 2
         said = (small_run / stage / "generations.csv").read_text()

@@ -178,7 +178,12 @@ def test_a_language_model_without_a_configuration_is_one_line(tmp_path: Path) ->
     ("device", "teraflops"),
     [
         ("NVIDIA H100 80GB HBM3", 989.4),
+        ("NVIDIA H100 PCIe", 756.5),
+        ("NVIDIA H100 NVL", 835.5),
+        ("NVIDIA H200", 989.4),
+        ("NVIDIA H200 NVL", 835.5),
         ("NVIDIA A100-SXM4-40GB", 312),
+        ("NVIDIA A100 80GB PCIe", 312),
         ("NVIDIA A10", 125),
         ("NVIDIA GeForce RTX 4090", 165.2),
         ("AMD EPYC", None),

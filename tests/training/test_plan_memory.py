@@ -50,8 +50,7 @@ def passing(memory: Memory) -> float:
         ("wide", "lora", {"trainer": {"gradient_checkpointing": True}, **BFLOAT16}, 0.1),  # a kernel's own buffers
         ("wide", "full", {"trainer": {"gradient_checkpointing": True, "fused_optimizer": True}}, 0.01),
         ("grouped", "full", {"model": {"attention": Attention.eager}, "trainer": {"precision": Precision.bf16}}, 0.1),
-        # Gradients of the tied embedding are summed in place.
-        pytest.param("smollm2", "full", {"trainer": MIXED}, 0.2, marks=pytest.mark.slow),
+        pytest.param("smollm2", "full", {"trainer": MIXED}, 0.01, marks=pytest.mark.slow),
     ],
 )
 def test_activations_are_what_a_real_step_holds(
@@ -118,15 +117,15 @@ def test_sharding_by_the_arithmetic_of_zero(llama: Callable[[str], StagePlanner]
     held = {way: (each.weights, each.gradients, each.optimizer) for way, each in by_strategy.items()}
     n = PARAMETERS
     assert held[Strategy.single] == held[Strategy.ddp] == (2 * n, 2 * n, 4 * n)  # moments in the weights' type
-    assert held[Strategy.zero2] == (2 * n, 2 * n / 8, 12 * n / 8)  # arXiv 1910.02054, section 3.1
-    assert held[Strategy.zero3] == (2 * n / 8, 2 * n / 8, 12 * n / 8)
+    assert held[Strategy.zero2] == (2 * n, 4 * n / 8, 12 * n / 8)  # arXiv 1910.02054, section 3.1
+    assert held[Strategy.zero3] == (2 * n / 8, 4 * n / 8, 12 * n / 8)  # but that gradients are summed in float32
     loaded = 2 * LANGUAGE_MODEL + 4 * PROJECTOR  # as they were loaded, gathered in bfloat16
     assert held[Strategy.fsdp2] == (loaded / 8, loaded / 8, 2 * loaded / 8)
     assert by_strategy[Strategy.ddp].transient >= 2 * n  # its buckets
     assert by_strategy[Strategy.zero2].transient >= 2e9  # two buckets of half a billion gradients
     assert by_strategy[Strategy.zero3].transient > 2e9  # a billion weights that stay gathered
     offloaded = full.memory(replace(full.asked(8), strategy=Strategy.zero2, offload=True))
-    assert (offloaded.gradients, offloaded.optimizer, offloaded.cpu) == (0, 0, 14 * n / 8)
+    assert (offloaded.gradients, offloaded.optimizer, offloaded.cpu) == (0, 0, 16 * n / 8)
 
 
 def test_four_bits_hold_the_linear_layers_alone(llama: Callable[[str], StagePlanner]) -> None:

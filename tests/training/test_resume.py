@@ -1,11 +1,14 @@
 """A run that ended at any step and is run again ends as one that did not, bit for bit; tests/torture kills it."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
 from tests.training.tiny import ALIGN, LOOKS, LORA, Dies, Training
 from unicorn.errors import UserError
-from unicorn.training.checkpoint import checkpoints, newest
+from unicorn.training.checkpoint_files import AtomicCheckpointIO, checkpoints, newest
 from unicorn.training.trainer import TrainerSettings
 
 EVERY_STEP = TrainerSettings(accelerator="cpu", checkpoint_every=1)
@@ -103,3 +106,40 @@ def test_checkpoints_hold_what_is_trained_and_load_without_running_code(training
     assert names
     assert all("lora_" in name or "projector" in name for name in names)
     assert {f"model.{name}" for name in training.weights("uninterrupted", "tune")} == names
+
+
+def test_checkpoints_of_which_none_is_whole_are_not_trained_over(training: Training) -> None:
+    with pytest.raises(KilledError):
+        training.run("lost", ALIGN, transfer=Dies(training.transfer, 12, kill), trainer=EVERY_STEP)
+    for path in checkpoints(training.folder / "lost" / "align" / "checkpoints"):
+        path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(
+        UserError, match=r"no checkpoint in .*checkpoints is whole\. Restore one from a copy, or delete"
+    ):
+        training.run("lost", ALIGN)
+
+
+def test_a_checkpoint_is_mapped_and_one_that_the_system_cannot_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save({"step": 1}, path := tmp_path / "step-1.ckpt")
+    load, mapped = torch.load, list[bool]()
+
+    def noted(*arguments: Any, mmap: bool = False, **named: Any) -> Any:
+        mapped.append(mmap)
+        return load(*arguments, mmap=mmap, **named)
+
+    monkeypatch.setattr(torch, "load", noted)
+    assert newest(tmp_path) == path
+    assert AtomicCheckpointIO().load_checkpoint(path) == {"step": 1}
+    assert mapped == [True, True]
+
+    def fail(error: BaseException) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", lambda *_, **__: fail(OSError(5, "Input/output error")))
+    with pytest.raises(UserError, match=r"step-1\.ckpt cannot be read: .*Input/output error\. See to the disk"):
+        newest(tmp_path)
+    monkeypatch.setattr(torch, "load", lambda *_, **__: fail(MemoryError()))
+    with pytest.raises(MemoryError):
+        newest(tmp_path)

@@ -141,7 +141,7 @@ def test_a_gradient_that_is_not_finite_names_step_and_samples(training: Training
 
 def test_a_validation_loss_that_is_not_finite_is_one_line(training: Training) -> None:
     """One step, at the whole learning rate, of which the weights are lost and no gradient tells."""
-    ruinous = replace(ALIGN, batch=100, epochs=1, warmup=0.0, learning_rate=1e30)
+    ruinous = replace(ALIGN, batch=100, epochs=1, warmup_ratio=0.0, learning_rate=1e30)
     with pytest.raises(UserError, match=r"the validation loss of align is (nan|inf)\. Lower its learning rate"):
         training.run("ruined", ruinous)
 

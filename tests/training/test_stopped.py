@@ -10,7 +10,7 @@ import train as script
 from tests.conftest import run_script
 from tests.training.tiny import ALIGN, LORA, Dies, Training
 from unicorn.errors import StoppedError
-from unicorn.training.checkpoint import checkpoints
+from unicorn.training.checkpoint_files import checkpoints
 
 
 def warn() -> None:

@@ -1,5 +1,6 @@
 """Strategies that do not go with what is trained, or with what is installed, are refused in a line."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,8 +10,11 @@ from torch import nn
 
 from tests.training.tiny import ALIGN, LOOKS, Training
 from unicorn.errors import UserError
+from unicorn.training import strategy as strategy_module
 from unicorn.training import trainer as trainer_settings
+from unicorn.training.checkpoint_files import AtomicCheckpointIO
 from unicorn.training.fsdp import FullySharded
+from unicorn.training.strategy import SingleDevice
 from unicorn.training.trainer import Strategy, TrainerSettings
 from unicorn.training.zero import Zero
 
@@ -27,6 +31,67 @@ def test_devices_without_a_strategy_or_without_work_are_refused(training: Traini
         training.run("many", ALIGN, trainer=many)
 
 
+def test_all_devices_of_a_machine_without_a_gpu_are_one(training: Training) -> None:
+    every = TrainerSettings(accelerator="cpu", devices=-1)
+    assert training.run("every", replace(ALIGN, epochs=1), trainer=every)["align/steps"] > 0
+
+
+@pytest.mark.parametrize("wrong", [{"devices": 0}, {"devices": -2}, {"nodes": 0}])
+def test_devices_that_cannot_be_counted_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(UserError, match=r"trainer\.nodes=\d, trainer\.devices=-?\d: at least 1 of each"):
+        TrainerSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_several_nodes_need_someone_who_begins_their_ranks(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+    two = TrainerSettings(accelerator="cpu", nodes=2, strategy=Strategy.ddp)
+    with pytest.raises(UserError, match=r"trainer\.nodes=2: this command begins the ranks of its own node alone"):
+        two.require(ALIGN.build(), training.settings())
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a")  # as torchrun has it
+    two.require(ALIGN.build(), training.settings())
+
+
+class LoadedError(Exception):
+    """Ends a run where it loads its model."""
+
+
+def test_weights_are_loaded_onto_the_gpu_of_their_rank(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[torch.device] = []
+    monkeypatch.setattr(trainer_settings, "choose_device", lambda _: torch.device("cuda", 3))
+    monkeypatch.setattr(torch.accelerator, "set_device_index", taken.append)
+
+    def load() -> Any:
+        assert taken == [torch.device("cuda", 3)]
+        raise LoadedError
+
+    with pytest.raises(LoadedError):
+        training.run("loaded", ALIGN, build=load)
+
+
+def test_only_the_first_rank_keeps_what_all_gather(monkeypatch: pytest.MonkeyPatch) -> None:
+    strategy = SingleDevice(device="cpu")
+    weights = {"a": nn.Parameter(torch.ones(2))}
+    assert strategy.gather(weights).keys() == {"a"}
+    monkeypatch.setattr(SingleDevice, "is_global_zero", False)
+    assert strategy.gather(weights) == {}
+
+
+@pytest.mark.parametrize("mistake", [False, True])
+def test_another_rank_reads_what_the_first_has_chosen(
+    mistake: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save({"step": 1}, chosen := tmp_path / "step-1.ckpt")
+    strategy = SingleDevice(device="cpu", checkpoint_io=AtomicCheckpointIO())
+    monkeypatch.setattr(SingleDevice, "is_global_zero", False)
+    monkeypatch.setattr(strategy_module, "newest", lambda _: pytest.fail("it looks for itself"))
+    found = UserError("the first cannot read it.") if mistake else chosen
+    monkeypatch.setattr(SingleDevice, "broadcast", lambda *_: found)
+    if mistake:
+        with pytest.raises(UserError, match="the first cannot read it"):
+            strategy.load_checkpoint(tmp_path)
+    else:
+        assert strategy.load_checkpoint(tmp_path) == {"step": 1}
+
+
 def test_offloading_is_deepspeeds() -> None:
     with pytest.raises(UserError, match=r"trainer\.offload=true is DeepSpeed's, and trainer\.strategy is ddp\. Set it"):
         TrainerSettings(strategy=Strategy.ddp, offload=True)
@@ -36,6 +101,7 @@ def test_offloading_is_deepspeeds() -> None:
 def test_offloading_is_asked_for_as_deepspeed_documents_it(
     stage: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from deepspeed.runtime.config import get_data_types_params
     from deepspeed.runtime.zero.config import DeepSpeedZeroConfig  # which refuses a key that it does not know
 
     def config(offload: bool) -> dict[str, Any]:
@@ -44,6 +110,7 @@ def test_offloading_is_asked_for_as_deepspeed_documents_it(
 
     asked = config(True)
     assert asked["zero_force_ds_cpu_optimizer"] is False  # else it refuses PyTorch's AdamW
+    assert get_data_types_params(asked) == {"grad_accum_dtype": "fp32"}
     zero = DeepSpeedZeroConfig(**asked["zero_optimization"])
     assert zero.stage == stage
     assert zero.offload_optimizer.device == "cpu"
@@ -51,7 +118,7 @@ def test_offloading_is_asked_for_as_deepspeed_documents_it(
     assert DeepSpeedZeroConfig(**config(False)["zero_optimization"]).offload_optimizer is None
     for gpu in (False, True):
         monkeypatch.setattr(torch.cuda, "is_available", lambda gpu=gpu: gpu)
-        zero = Zero(stage, offload=True, longest_gradient=1.0).config["zero_optimization"]
+        zero = Zero(stage, offload=True, max_grad_norm=1.0).config["zero_optimization"]
         assert zero["offload_optimizer"] == {"device": "cpu", "pin_memory": gpu}
 
 

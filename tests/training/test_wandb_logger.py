@@ -1,6 +1,8 @@
 """A training is one W&B run, whatever its stages; offline needs no login."""
 
 import csv
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,8 @@ import pytest
 import wandb
 from lightning.pytorch.utilities import rank_zero_only
 
-from tests.training.tiny import ALIGN, LORA, Training
+from tests.training.tiny import ALIGN, LORA, Dies, Training
+from unicorn.errors import StoppedError
 from unicorn.training.logger import WandbSettings
 from unicorn.training.validation_settings import ValidationSettings
 
@@ -21,9 +24,14 @@ class Recorder:
         self.logged: list[dict[str, Any]] = []
         self.axes: dict[str, str] = {}
         self.exit_code: int | None = None
+        self.preempting = False
 
     def define_metric(self, name: str, step_metric: str | None = None, **_: Any) -> None:
+        assert name not in self.axes
         self.axes[name] = step_metric or ""
+
+    def mark_preempting(self) -> None:
+        self.preempting = True
 
     def log(self, numbers: dict[str, Any]) -> None:
         self.logged.append(numbers)
@@ -64,7 +72,37 @@ def test_all_stages_log_into_one_run_each_over_its_own_steps(
         assert len(drawn) == 2
         assert all(isinstance(image, wandb.Image) for image in drawn)
         assert (training.folder / name / stage / "figures" / "retrieval.png").read_bytes()[:4] == b"\x89PNG"
-        assert run.exit_code == 0
+        assert (run.exit_code, run.preempting) == (0, False)
+
+
+def test_a_run_that_the_cluster_stops_is_preempted_and_has_not_failed(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[Recorder] = []
+    monkeypatch.setattr(wandb, "init", lambda **started: runs.append(Recorder(**started)) or runs[-1])
+    warned = Dies(training.transfer, 9, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(StoppedError):
+        training.run("preempted", ALIGN, transfer=warned, logger=WandbSettings(offline=True))
+    (run,) = runs
+    assert run.preempting
+    assert run.exit_code == 128 + signal.SIGTERM
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        training.run("failed", ALIGN, transfer=Dies(training.transfer, 9, fail), logger=WandbSettings(offline=True))
+    assert (runs[-1].exit_code, runs[-1].preempting) == (1, False)
+
+
+def test_a_stage_that_fails_before_its_first_step_begins_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wandb, "init", lambda **_: pytest.fail("a run is begun"))
+    folder = tmp_path / "run" / "align"
+    folder.mkdir(parents=True)
+    for logger in WandbSettings(offline=True).build(folder, {}):
+        logger.finalize("failed")
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from unicorn.records import Caption, Instruction, Message, Role, Task
 from unicorn.training.align import AlignSettings
 from unicorn.training.csv_logger import Row, read_table
 from unicorn.training.logger import CsvSettings
+from unicorn.training.preflight import require
 from unicorn.training.run import run_stage, trained
 from unicorn.training.trainer import TrainerSettings
 from unicorn.training.tune import FullTuneSettings, LoraTuneSettings, TuneSettings
@@ -140,6 +141,8 @@ def make_dataset(folder: Path, count: int = 64, seed: int = 0) -> UnicornDataset
 class Training:
     """Everything that a stage is run with, over one dataset and one language model."""
 
+    model_settings: ClassVar[dict[str, Any]] = {}
+
     def __init__(self, folder: Path) -> None:
         """What `folder` holds; an empty one is filled."""
         self.folder = folder
@@ -158,13 +161,17 @@ class Training:
 
     def build(self, **settings: Any) -> tuple[UnicornForConditionalGeneration, PreTrainedTokenizerFast]:
         """A model whose projector is drawn from torch's seed."""
-        return ModelSettings(language_model=self.language_model, **settings).build(DIMENSION)
+        return self.settings(**settings).build(DIMENSION)
+
+    def settings(self, **settings: Any) -> ModelSettings:
+        """Of the model."""
+        return ModelSettings(language_model=self.language_model, **self.model_settings | settings)
 
     def run(self, name: str, *stages: AlignSettings | TuneSettings, **changes: Any) -> dict[str, float]:
         """The numbers of stages run one after the other in the run `name`."""
         given: dict[str, Any] = {
             "build": self.build,
-            "tokenizer": ModelSettings(language_model=self.language_model).tokenizer(),
+            "tokenizer": self.settings().tokenizer(),
             "dataset": self.dataset,
             "transfer": self.transfer,
             "data": DataSettings(row_length=64, rows_per_pack=1),
@@ -177,6 +184,7 @@ class Training:
         }
         given |= changes
         built = [stage.build() for stage in stages]
+        require(built, model=self.settings(), **{key: given[key] for key in ("tokenizer", "dataset", "trainer")})
         metrics: dict[str, float] = {}
         for stage in built:
             metrics |= run_stage(stage, **given)

@@ -10,10 +10,8 @@ from torch import Tensor
 from unicorn.data.packing import Pack
 from unicorn.data.samples import Samples
 from unicorn.dataset.reader import UnicornDataset
+from unicorn.records import IGNORED
 from unicorn.transfer.transfer import NoiseKey, Transfer
-
-IGNORED = -100
-"""The label of a token that is not supervised, as PyTorch and transformers know it."""
 
 
 @dataclass(slots=True, kw_only=True)

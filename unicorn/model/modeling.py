@@ -15,9 +15,7 @@ from transformers.modeling_utils import PreTrainedModel
 from unicorn.model.configuration import UnicornConfig
 from unicorn.model.loss import summed_cross_entropy
 from unicorn.model.projector import Projector
-
-IGNORED = -100
-"""The label of a token that is not supervised."""
+from unicorn.records import IGNORED
 
 
 @dataclass
@@ -47,6 +45,9 @@ class UnicornPreTrainedModel(PreTrainedModel):
 
 class UnicornForConditionalGeneration(UnicornPreTrainedModel, GenerationMixin):
     """Answers in text about image vectors, which fill the `<image>` placeholders of the prompt in order."""
+
+    logits_at_a_time: int | None = None
+    """Positions whose logits exist at a time while the loss is taken; None: as many as suit the device."""
 
     def __init__(self, config: UnicornConfig, language_model: PreTrainedModel | None = None) -> None:
         """With `language_model`, wrap a model that is already loaded; otherwise make one from `config`."""
@@ -159,7 +160,9 @@ class UnicornForConditionalGeneration(UnicornPreTrainedModel, GenerationMixin):
             targets = labels[:, 1:]
             supervised = targets != IGNORED
             head = self.get_output_embeddings()
-            summed, token_losses = summed_cross_entropy(head, hidden[:, :-1][supervised], targets[supervised])
+            summed, token_losses = summed_cross_entropy(
+                head, hidden[:, :-1][supervised], targets[supervised], self.logits_at_a_time
+            )
             loss = summed / (num_items_in_batch or supervised.sum())
         return UnicornOutput(
             loss=cast("Any", loss),

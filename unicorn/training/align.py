@@ -34,6 +34,7 @@ class AlignStage:
     name: ClassVar[str] = "align"
     parts: ClassVar[tuple[Part, ...]] = (Part.CAPTIONS, Part.EMBEDDINGS)
     follows: ClassVar[str | None] = None
+    trains_language_model: ClassVar[bool] = False
 
     def __init__(self, settings: AlignSettings) -> None:
         self.settings = settings

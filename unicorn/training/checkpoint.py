@@ -1,35 +1,25 @@
-"""Checkpoints: written whole or not at all, the newest found again, and read without running code."""
+"""When a stage's checkpoints are written, and which are kept."""
 
-import logging
 import signal
-import zipfile
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.plugins import TorchCheckpointIO
 
 from unicorn.errors import StoppedError
-from unicorn.files import replacing
+from unicorn.training.checkpoint_files import checkpoints
 from unicorn.training.strategy import PackStrategy
 
-_log = logging.getLogger(__name__)
 KEPT = 2
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Checkpoints whose bytes are on the disk before their name is."""
+@runtime_checkable
+class HearsOfStops(Protocol):
+    """A logger that tells a run which a cluster stops, and which goes on, from one that fails."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        """Write through a temporary file. Raises UserError, naming `path`, on a full disk."""
-        with replacing(Path(path)) as temporary:
-            try:
-                with temporary.open("wb") as file:
-                    torch.save(checkpoint, file)
-            except RuntimeError as error:  # with which torch covers what the system said
-                raise (error.__context__ or error) from None
+    def stopped(self) -> None:
+        """The cluster has asked for the end of the run; it is saved."""
+        ...
 
 
 class Checkpoints(Callback):
@@ -47,7 +37,7 @@ class Checkpoints(Callback):
         """Count from the step that a resumed run begins at, and listen for the warning."""
         self.saved = trainer.global_step
         # In place of Lightning's handler, which would exchange messages between ranks from within any of their steps.
-        signal.signal(signal.SIGTERM, partial(self._warn, trainer))
+        signal.signal(signal.SIGTERM, self._warn)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -55,8 +45,8 @@ class Checkpoints(Callback):
         """Save, if it is time to. Raises StoppedError after a warning to any rank."""
         if trainer.is_last_batch:
             return
-        warned = cast("PackStrategy", trainer.strategy).sum([self.warned]) != [0.0]
-        if not warned and trainer.global_step - self.saved < self.every:
+        stopping = self.any_warned(trainer)
+        if not stopping and trainer.global_step - self.saved < self.every:
             return
         self.saved = trainer.global_step
         for logger in trainer.loggers:
@@ -65,34 +55,15 @@ class Checkpoints(Callback):
         if trainer.is_global_zero:
             for old in checkpoints(self.folder)[:-KEPT]:
                 old.unlink()
-        if warned:
+        if stopping:
+            for logger in trainer.loggers:
+                if isinstance(logger, HearsOfStops):
+                    logger.stopped()
             raise StoppedError(f"stopped by SIGTERM: step {trainer.global_step} of {self.folder.parent} is saved.")
 
-    def _warn(self, trainer: Trainer, number: int, _: Any) -> None:
+    def any_warned(self, trainer: Trainer) -> bool:
+        """Whether any rank has been warned; all must ask."""
+        return cast("PackStrategy", trainer.strategy).all_reduce_sum([self.warned]) != [0.0]
+
+    def _warn(self, *_: Any) -> None:
         self.warned = True
-        if trainer.strategy.launcher is not None:  # which began the other ranks of this node
-            trainer.strategy.launcher.kill(signal.Signals(number))
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a folder, oldest first."""
-    return sorted(folder.glob("step-*.ckpt"))
-
-
-def newest(folder: Path) -> Path | None:
-    """The newest checkpoint that is whole, if there is one; one that is damaged is passed over, with a word."""
-    for path in reversed(checkpoints(folder)):
-        if _is_whole(path):
-            return path
-        _log.warning("%s is damaged and left out: the training goes on from an earlier step.", path)
-    return None
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether torch can read the file and its checksums hold, which torch writes and does not compare."""
-    try:
-        torch.load(path, map_location="cpu", weights_only=True)
-        with zipfile.ZipFile(path) as file:
-            return file.testzip() is None
-    except Exception:  # both have many words for it: RuntimeError, UnpicklingError, BadZipFile, EOFError, ...
-        return False

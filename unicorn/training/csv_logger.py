@@ -1,6 +1,7 @@
 """`metrics.csv`, tables and figures beside it: rows of logged steps, which go on where a resumed run goes on."""
 
 import csv
+import time
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from unicorn.report.figures import Figure
 
 Row = dict[str, Any]
 METRICS = "metrics"
+SECONDS_BETWEEN_WRITES = 30.0
 
 
 class CsvLogger(Logger):
@@ -25,6 +27,7 @@ class CsvLogger(Logger):
         self._folder = folder
         self._tables = {path.stem: read_table(path) for path in folder.glob("*.csv")}
         self._begun = False
+        self._written = time.monotonic()
 
     @property
     def name(self) -> str:
@@ -42,9 +45,11 @@ class CsvLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Add to a step's row."""
+        """Add to a step's row, and have it in the file within half a minute."""
         (row,) = self._rows(METRICS, step or 0) or [Row()]
         self._tables[METRICS][step or 0] = [row | metrics]
+        if time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES:
+            self.save()
 
     @rank_zero_only
     def log_table(self, key: str, columns: list[str], data: list[list[Any]], *, step: int) -> None:
@@ -69,6 +74,7 @@ class CsvLogger(Logger):
     @rank_zero_only
     def save(self) -> None:
         """Replace the files, once there is something to write: a resumed run saves before its first step."""
+        self._written = time.monotonic()
         if not self._begun:
             return
         for name, table in self._tables.items():

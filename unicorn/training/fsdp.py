@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from unicorn.errors import UserError
 from unicorn.model.projector import Projector
 from unicorn.training.layers import decoder_layers
-from unicorn.training.strategy import ShardedStrategy
+from unicorn.training.strategy import ShardedStrategy, whole
 
 
 class FullySharded(ShardedStrategy, ModelParallelStrategy):
@@ -37,13 +37,13 @@ class FullySharded(ShardedStrategy, ModelParallelStrategy):
             fully_shard(module, mesh=mesh, mp_policy=self._policy)
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        """The state with whole tensors; all ranks must ask."""
+        """The state with whole tensors; all ranks must ask, the first has it."""
         state = optimizer.state_dict()
-        whole = {
-            number: {key: _gathered(value) for key, value in moments.items()}
-            for number, moments in state["state"].items()
+        moments = {
+            number: self.kept_by_first((key, whole(value)) for key, value in sharded.items())
+            for number, sharded in state["state"].items()
         }
-        return state | {"state": whole}
+        return state | {"state": moments} if self.is_global_zero else {}
 
     def load_model_state_dict(self, checkpoint: Any, strict: bool = True) -> None:
         """Put a checkpoint's weights into the shards."""
@@ -61,10 +61,6 @@ class FullySharded(ShardedStrategy, ModelParallelStrategy):
             for number, moments in state["state"].items()
         }
         optimizer.load_state_dict(state | {"state": shards})
-
-
-def _gathered(value: Any) -> Any:
-    return value.full_tensor().cpu() if isinstance(value, DTensor) else value
 
 
 def _sharded(tensor: Tensor, like: Tensor) -> Tensor:

@@ -23,11 +23,11 @@ from unicorn.training.plan.flops import FlopCounter
 from unicorn.training.stage import Stage, trainable
 from unicorn.training.strategy import PackStrategy
 
-NAMED = 8
+MAX_IDS_IN_MESSAGE = 8
 
 
 class NotFiniteError(UserError):
-    """The loss or the gradient of a step is no number."""
+    """The loss or the gradient of a step is not finite."""
 
 
 class UnicornModule(LightningModule):
@@ -62,7 +62,7 @@ class UnicornModule(LightningModule):
         self.numbers: dict[str, float] = {}
         """What was logged last."""
         self.learned: dict[str, Tensor] = {}
-        """At the end: the weights that were trained, whole, by their names in `model`."""
+        """At the end, of the first rank: the weights that were trained, whole, by their names in `model`."""
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW with a warm-up and a cosine to zero over all steps."""
@@ -70,7 +70,7 @@ class UnicornModule(LightningModule):
         steps = self.data.order.steps_per_epoch * settings.epochs
         groups = self.stage.parameter_groups(self.model)
         optimizer = AdamW(groups, weight_decay=0.0, fused=self.fused_optimizer or None)  # None: torch's own choice
-        scheduler = get_cosine_schedule_with_warmup(optimizer, math.ceil(settings.warmup * steps), steps)
+        scheduler = get_cosine_schedule_with_warmup(optimizer, math.ceil(settings.warmup_ratio * steps), steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     @property
@@ -97,7 +97,7 @@ class UnicornModule(LightningModule):
             **asked,
         )
 
-    def pass_through(self, pack: PackTensors, **asked: Any) -> Any:
+    def forward_wrapped(self, pack: PackTensors, **asked: Any) -> Any:
         """`forward`, of what the strategy wrapped."""
         return cast("Any", self.strategy.model)(pack, **asked)
 
@@ -126,19 +126,19 @@ class UnicornModule(LightningModule):
         loss = torch.zeros((), device=self.device, dtype=torch.float32)
         for index, pack in enumerate(step.packs):
             with self.strategy.accumulating(last=index == len(step.packs) - 1):
-                part = self.pass_through(pack, labels=pack.labels, num_items_in_batch=step.supervised).loss
+                part = self.forward_wrapped(pack, labels=pack.labels, num_items_in_batch=step.supervised).loss
                 self.manual_backward(part * self.trainer.world_size)  # ranks are averaged, not summed
             loss += part.detach()
-        places = sum(pack.input_ids.numel() for pack in step.packs)
-        total, tokens, attended, samples, places = self.strategy.sum(
-            [loss.item(), step.tokens, step.attended, len(step.samples), places]
+        slots = sum(pack.input_ids.numel() for pack in step.packs)
+        total, tokens, attended, samples, slots = self.strategy.all_reduce_sum(
+            [loss.item(), step.tokens, step.attended, len(step.samples), slots]
         )
         if not math.isfinite(total):
             raise self._not_finite("loss", taken)
         optimizer, scheduler = cast("Any", self.optimizers()), cast("Any", self.lr_schedulers())
         learning_rate = scheduler.get_last_lr()[-1]
         norm = self.strategy.take_step(
-            optimizer, list(trainable(self.model).values()), self.stage.settings.gradient_clip
+            optimizer, list(trainable(self.model).values()), self.stage.settings.max_grad_norm
         )
         if not math.isfinite(norm):
             raise self._not_finite("gradient", taken)
@@ -153,7 +153,7 @@ class UnicornModule(LightningModule):
             "tokens_per_second": tokens / seconds,
             "samples_per_second": samples / seconds,
             "data_wait": waited / seconds,
-            "padding": 1 - tokens / places,
+            "padding": 1 - tokens / slots,
             "memory_gb": peak_memory(self.device) / 1e9,
         }
         if self.peak_teraflops:
@@ -171,7 +171,7 @@ class UnicornModule(LightningModule):
         self._ended = time.perf_counter()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what is trained; the rest comes from the model that the stage starts with."""
+        """Keep what is trained, where the first rank writes it; the rest comes from what the stage starts with."""
         checkpoint["state_dict"] = self.strategy.gather(trainable(self))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -203,8 +203,8 @@ class UnicornModule(LightningModule):
     def _not_finite(self, what: str, taken: int) -> NotFiniteError:
         """Names the samples of all ranks, since one of them speaks for all."""
         samples = self.data.training[self.data.order.step(taken)]
-        ids = self.data.samples.ids(samples[:NAMED])
-        more = f" and {len(samples) - NAMED} more" if len(samples) > NAMED else ""
+        ids = self.data.samples.ids(samples[:MAX_IDS_IN_MESSAGE])
+        more = f" and {len(samples) - MAX_IDS_IN_MESSAGE} more" if len(samples) > MAX_IDS_IN_MESSAGE else ""
         return NotFiniteError(
             f"the {what} of {self.stage.name} step {taken + 1} is not finite. Its samples: "
             f"{', '.join(ids)}{more}. Lower {self.stage.name}.learning_rate, or look at these samples."

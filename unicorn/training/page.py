@@ -16,7 +16,7 @@ SPEEDS = {
     "samples_per_second": "samples a second",
     "mfu": "share of the device's peak (MFU)",
     "data_wait": "share of the time spent waiting for data",
-    "padding": "share of places that hold padding",
+    "padding": "share of slots that hold padding",
     "memory_gb": "peak memory, GB",
 }
 

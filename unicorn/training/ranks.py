@@ -13,6 +13,7 @@ from collections.abc import Callable
 from threading import Thread
 from typing import Any
 
+import torch.distributed as dist
 from lightning.fabric.utilities.distributed import _set_num_threads_if_needed  # pyright: ignore[reportPrivateUsage]
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher  # pyright: ignore[reportPrivateUsage]
 
@@ -48,6 +49,13 @@ def end_with_first() -> None:
     """From now on this process ends when the one is gone that began it, if it was begun by a first rank."""
     if os.environ.get(FIRST, str(os.getpid())) != str(os.getpid()):
         Thread(target=_end_with_first, args=[int(os.environ[FIRST])], daemon=True).start()
+
+
+def disband() -> None:
+    """All that the ranks have to do together is done: from now on what becomes of one does not end another."""
+    _begun.clear()
+    if dist.is_initialized() and dist.get_world_size() > 1:
+        dist.destroy_process_group()
 
 
 def failure_of_another(seconds: float = 0.0) -> BaseException | None:

@@ -19,10 +19,12 @@ from unicorn.data.module import UnicornDataModule
 from unicorn.data.settings import DataSettings
 from unicorn.dataset.manifest import Part
 from unicorn.dataset.reader import UnicornDataset
+from unicorn.device import release_memory
 from unicorn.errors import StoppedError, UserError
 from unicorn.files import lock_folder
 from unicorn.model.modeling import UnicornForConditionalGeneration
-from unicorn.training.checkpoint import Checkpoints, newest
+from unicorn.training.checkpoint import Checkpoints
+from unicorn.training.checkpoint_files import checkpoints
 from unicorn.training.layers import prepare_layers
 from unicorn.training.logger import LoggerSettings
 from unicorn.training.module import NotFiniteError, UnicornModule
@@ -62,8 +64,8 @@ def run_stage(
 
     A stage that was killed goes on at its last checkpoint; a finished one is not run again. It starts from what
     the stage that it follows left in the run. `made_by` tells what the run is made with besides what is known
-    here: the settings of model and transfer. Raises UserError if the folder was made with anything else, or
-    if the stage that it follows is not finished.
+    here: the settings of model and transfer. `require` has let all of it pass. Raises UserError if the folder was
+    made with anything else, or if the stage that it follows is not finished.
     """
     record = StageRecord(run / stage.name)
     common = made_by | {
@@ -81,7 +83,8 @@ def run_stage(
         _log.info("%s: finished before", stage.name)
         metrics = record.metrics()
     else:
-        trainer.require(stage)
+        release_memory()  # that the stage before has left
+        trainer.take_device()
         torch.manual_seed(seed)
         model, _ = build()
         if previous:
@@ -116,6 +119,7 @@ def run_stage(
 
 def trained(stages: Sequence[Stage], *, build: Build, run: Path, seed: int) -> UnicornForConditionalGeneration:
     """The model that the finished stages of a run made, one after the other."""
+    release_memory()  # that their training has left
     torch.manual_seed(seed)
     model, _ = build()
     for stage in stages:
@@ -153,8 +157,11 @@ def is_finished(stage: str, run: Path) -> bool:
 
 def digests(dataset: UnicornDataset, parts: Iterable[Part]) -> dict[str, str]:
     """What tells the content of a dataset's parts: a checksum over those of their shards."""
-    shards = {part.value: dataset.manifest.parts[part].shards.values() for part in parts}
-    stamps = {part: "".join(shard.stamp.xxh3_128 for shard in made) for part, made in shards.items()}
+    made = dataset.manifest.parts
+    stamps = {
+        part.value: "".join(shard.stamp.xxh3_128 for shard in made[part].shards.values()) if part in made else ""
+        for part in parts
+    }
     return {part: hashlib.sha256(stamp.encode()).hexdigest() for part, stamp in stamps.items()}
 
 
@@ -171,9 +178,7 @@ def _digest(previous: StageRecord, common: dict[str, Any], stage: Stage) -> str:
 
 def _fit(trainer: Trainer, module: UnicornModule, data: UnicornDataModule, record: StageRecord) -> dict[str, float]:
     """Train, from the newest checkpoint if there is one, and keep what was learned."""
-    checkpoint = newest(record.checkpoints)
-    if checkpoint:
-        _log.info("%s: goes on at %s", record.folder.name, checkpoint.stem)
+    begun = record.checkpoints if checkpoints(record.checkpoints) else None  # the strategy looks for the newest in it
     with warnings.catch_warnings():
         # Lightning 2.6 asks of its loaders in a way that torch 2.13 deprecates.
         warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\)", FutureWarning)
@@ -182,12 +187,14 @@ def _fit(trainer: Trainer, module: UnicornModule, data: UnicornDataModule, recor
         # And PyTorch's own FSDP2, as DeepSpeed, calls collectives by names that it deprecates.
         warnings.filterwarnings("ignore", r"`torch\.distributed\.\w+` is deprecated", FutureWarning)
         try:
-            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+            trainer.fit(module, datamodule=data, ckpt_path=begun, weights_only=True)
         except SystemExit as error:  # which Lightning makes of it
             raise KeyboardInterrupt from error
         except NotFiniteError as error:
-            good = newest(record.checkpoints)
-            raise UserError(f"{error} {f'Good until {good}.' if good else 'There is no checkpoint before.'}") from error
+            good = checkpoints(record.checkpoints)
+            raise UserError(
+                f"{error} {f'Good until {good[-1]}.' if good else 'There is no checkpoint before.'}"
+            ) from error
     timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # pyright: ignore
     learned = {key: number for key, number in module.numbers.items() if key == "loss" or key.startswith("validation/")}
     metrics = learned | {
@@ -199,7 +206,7 @@ def _fit(trainer: Trainer, module: UnicornModule, data: UnicornDataModule, recor
     }
     if trainer.is_global_zero:
         record.finish(module.learned, metrics)
-    trainer.strategy.barrier()
-    if any(callback.warned for callback in trainer.callbacks if isinstance(callback, Checkpoints)):  # pyright: ignore
+    saving = next(callback for callback in trainer.callbacks if isinstance(callback, Checkpoints))  # pyright: ignore
+    if saving.any_warned(trainer):  # to which the first rank comes once it has written
         raise StoppedError(f"stopped by SIGTERM: {record.folder} is finished.")
     return metrics

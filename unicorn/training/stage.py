@@ -25,10 +25,10 @@ class StageSettings:
     learning_rate: float
     epochs: int = 1
     """0 leaves the weights as they are: `align.epochs=0` tunes with a projector that was never aligned."""
-    warmup: float = 0.03
+    warmup_ratio: float = 0.03
     """Share of the steps in which the learning rate rises."""
-    gradient_clip: float = 1.0
-    """Longest gradient; a longer one is scaled down to it."""
+    max_grad_norm: float = 1.0
+    """A gradient of the whole batch with a larger norm is scaled down to it."""
 
     def __post_init__(self) -> None:
         for key, least in (("batch", 1), ("epochs", 0)):
@@ -37,8 +37,10 @@ class StageSettings:
         for field in fields(self):
             if field.name.endswith("learning_rate") and (rate := getattr(self, field.name)) < 0:
                 raise UserError(f"{field.name}={rate} of a stage: a learning rate cannot be negative.")
-        if self.gradient_clip <= 0:
-            raise UserError(f"gradient_clip={self.gradient_clip} of a stage: must be above 0; inf clips nothing.")
+        if not 0 <= self.warmup_ratio <= 1:
+            raise UserError(f"warmup_ratio={self.warmup_ratio} of a stage: must be a share of its steps, 0 to 1.")
+        if not self.max_grad_norm > 0:
+            raise UserError(f"max_grad_norm={self.max_grad_norm} of a stage: must be above 0; inf clips nothing.")
 
 
 class Stage(Protocol):
@@ -50,6 +52,8 @@ class Stage(Protocol):
     """The parts of the dataset that it reads."""
     follows: ClassVar[str | None]
     """The stage whose weights it starts from."""
+    trains_language_model: ClassVar[bool]
+    """Whether the language model's own weights learn."""
 
     @property
     def settings(self) -> StageSettings:

@@ -5,8 +5,11 @@ the LightningModule calls what the strategy wrapped, pack by pack. Whatever the 
 whole tensors: a run may go on under another strategy, or on another number of devices.
 """
 
+import logging
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -15,7 +18,12 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
+from unicorn.errors import UserError
+from unicorn.training.checkpoint_files import newest
 from unicorn.training.ranks import Launcher
+
+_log = logging.getLogger(__name__)
+Key = TypeVar("Key")
 
 
 class PackStrategy(Strategy):
@@ -43,31 +51,62 @@ class PackStrategy(Strategy):
         """Where a pack goes forward and backward; `last` says that the step is taken after it."""
         return nullcontext()
 
-    def take_step(self, optimizer: Optimizer, weights: list[nn.Parameter], longest: float) -> float:
-        """Clip the gradient of the whole batch to `longest` and take the step; returns the norm before."""
-        norm = float(_whole(clip_grad_norm_(weights, longest)))
+    def take_step(self, optimizer: Optimizer, weights: list[nn.Parameter], max_norm: float) -> float:
+        """Clip the gradient of the whole batch to `max_norm` and take the step; returns the norm before."""
+        norm = float(whole(clip_grad_norm_(weights, max_norm)))
         optimizer.step()
         optimizer.zero_grad()
         return norm
 
-    def sum(self, numbers: list[float]) -> list[float]:
+    def all_reduce_sum(self, numbers: list[float]) -> list[float]:
         """Sums over the ranks; all must ask. Lightning's own would wait for all at a barrier before each."""
-        total = torch.tensor(numbers, dtype=torch.float64, device="cpu" if self.world == 1 else self.root_device)
-        if self.world > 1:
+        ranks = cast("Any", self).world_size
+        total = torch.tensor(numbers, dtype=torch.float64, device="cpu" if ranks == 1 else self.root_device)
+        if ranks > 1:
             dist.all_reduce(total)
         return total.tolist()
 
-    @property
-    def world(self) -> int:
-        """The number of ranks."""
-        return cast("int", getattr(self, "world_size", 1))
-
     def gather(self, weights: dict[str, nn.Parameter]) -> dict[str, Tensor]:
-        """The weights, whole, on the CPU; all ranks must ask."""
-        return {name: _whole(weight.detach()).cpu() for name, weight in weights.items()}
+        """The weights, whole, in the memory of the first rank's machine; all ranks must ask, the others get nothing."""
+        return self.kept_by_first((name, whole(weight.detach())) for name, weight in weights.items())
+
+    def kept_by_first(self, items: Iterable[tuple[Key, Tensor]]) -> dict[Key, Tensor]:
+        """Tensors that all ranks take part in making, one by one, kept on the CPU by the first rank alone.
+
+        Eight ranks of one machine would otherwise hold a model and its moments eight times.
+        """
+        kept: dict[Key, Tensor] = {}
+        for key, tensor in items:
+            if self.is_global_zero:
+                kept[key] = tensor.cpu()
+        return kept
+
+    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
+        """The newest checkpoint that is whole of a folder: the first rank looks for it, and all read the same.
+
+        Raises UserError, by all ranks, where none is whole or one cannot be read.
+        """
+        found: Path | UserError | None = None
+        if self.is_global_zero:
+            try:
+                found = newest(checkpoint_path)
+            except UserError as error:
+                found = error
+        found = self.broadcast(found)
+        if isinstance(found, UserError):
+            raise found
+        if found is None:
+            raise UserError(
+                f"no checkpoint in {checkpoint_path} is whole. Restore one from a copy, or delete the folder to train "
+                "from the start."
+            )
+        if self.is_global_zero:
+            _log.info("%s: goes on at %s", checkpoint_path.parent.name, found.stem)
+        return Strategy.load_checkpoint(self, found, weights_only=True)
 
 
-def _whole(tensor: Tensor) -> Tensor:
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor that may lie in shards, put together; all ranks must ask."""
     return cast("Any", tensor).full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
@@ -85,10 +124,6 @@ class ShardedStrategy(PackStrategy):
         """One file, by the first rank."""
         Strategy.save_checkpoint(self, checkpoint, filepath, storage_options)
 
-    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
-        """The file."""
-        return Strategy.load_checkpoint(self, checkpoint_path, weights_only=True)
-
     @property
     def lightning_restore_optimizer(self) -> bool:
         """Lightning hands the state over."""
@@ -97,6 +132,8 @@ class ShardedStrategy(PackStrategy):
 
 class SingleDevice(PackStrategy, SingleDeviceStrategy):
     """One device."""
+
+    world_size = 1
 
 
 class DataParallel(PackStrategy, DDPStrategy):

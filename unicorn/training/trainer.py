@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from unicorn.device import choose_device
 from unicorn.errors import UserError
+from unicorn.model.settings import Dtype
 from unicorn.training.plan.card import find_card
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import Trainer
     from lightning.pytorch.loggers import Logger
 
+    from unicorn.model.settings import ModelSettings
     from unicorn.training.stage import Stage
     from unicorn.training.strategy import PackStrategy
     from unicorn.training.validation_settings import ValidationSettings
@@ -49,6 +51,8 @@ class Strategy(StrEnum):
     fsdp2 = "fsdp2"
     """PyTorch's fully_shard: as zero3, layer by layer."""
 
+
+DEEPSPEED = (Strategy.zero2, Strategy.zero3)
 
 LIGHTNING_PRECISION = {
     Precision.float32: "32-true",
@@ -88,13 +92,20 @@ class TrainerSettings:
                 raise UserError(f"trainer.{key}={getattr(self, key)}: must be 1 step or more.")
         if self.peak_teraflops is not None and self.peak_teraflops <= 0:
             raise UserError(f"trainer.peak_teraflops={self.peak_teraflops}: must be above 0.")
-        if self.offload and self.strategy not in (Strategy.zero2, Strategy.zero3):
+        if self.offload and self.strategy not in DEEPSPEED:
             raise UserError(
                 f"trainer.offload=true is DeepSpeed's, and trainer.strategy is {self.strategy}. Set it to zero2."
             )
+        if self.nodes < 1 or (self.devices < 1 and self.devices != -1):
+            raise UserError(
+                f"trainer.nodes={self.nodes}, trainer.devices={self.devices}: at least 1 of each; devices=-1 takes all."
+            )
 
-    def require(self, stage: "Stage") -> None:
-        """Raises UserError where the devices and the stage's batch do not go together."""
+    def require(self, stage: "Stage", model: "ModelSettings") -> None:
+        """Raises UserError where devices, strategy, the stage and the types of the model's weights do not go together.
+
+        It needs no weights, and is asked before any is loaded.
+        """
         if self.strategy is Strategy.single and self._ranks != 1:
             raise UserError(
                 f"{self._ranks} devices share the work by a strategy. Set trainer.strategy to "
@@ -105,6 +116,29 @@ class TrainerSettings:
                 f"{stage.name}.batch={stage.settings.batch} conversations leave some of {self._ranks} devices without "
                 "work. Set it to as many at least, or train on fewer devices."
             )
+        if self.strategy in DEEPSPEED and find_spec("deepspeed") is None:
+            raise UserError(f"trainer.strategy={self.strategy} needs DeepSpeed: pip install 'unicorn-vlm[deepspeed]'.")
+        if self.nodes > 1 and not _started_by_a_cluster():
+            raise UserError(
+                f"trainer.nodes={self.nodes}: this command begins the ranks of its own node alone. "
+                "Run it on each node by torchrun, or under Slurm by srun."
+            )
+        learns_in_bfloat16 = stage.trains_language_model and model.dtype is Dtype.bfloat16
+        keeps_float32 = self.strategy in DEEPSPEED and self.precision is Precision.bf16_mixed
+        if learns_in_bfloat16 and not keeps_float32 and self.precision is not Precision.bf16:
+            raise UserError(
+                f"{stage.name} trains the language model's weights in model.dtype=bfloat16, and trainer.strategy="
+                f"{self.strategy} with trainer.precision={self.precision} keeps no float32 copies of them: most steps "
+                "would be rounded away. Set model.dtype=float32, or trainer.strategy=zero2 or zero3 with "
+                "trainer.precision=bf16_mixed."
+            )
+
+    def take_device(self) -> None:
+        """Have what loads weights onto a GPU by itself, as 4-bit ones are, take this process's own."""
+        import torch
+
+        if self._device.type != "cpu":
+            torch.accelerator.set_device_index(choose_device("auto"))
 
     def build(
         self, stage: "Stage", folder: Path, loggers: "list[Logger]", validation: "ValidationSettings"
@@ -113,7 +147,8 @@ class TrainerSettings:
         from lightning.pytorch import Trainer
         from lightning.pytorch.callbacks import Timer
 
-        from unicorn.training.checkpoint import AtomicCheckpointIO, Checkpoints
+        from unicorn.training.checkpoint import Checkpoints
+        from unicorn.training.checkpoint_files import AtomicCheckpointIO
         from unicorn.training.progress import ProgressDisplay
         from unicorn.training.validation import Validation
 
@@ -121,9 +156,9 @@ class TrainerSettings:
             logging.getLogger(name).setLevel(logging.WARNING)  # its tips and its list of devices
         return Trainer(
             accelerator=self.accelerator,
-            devices=self.devices,
+            devices=self._devices,
             num_nodes=self.nodes,
-            strategy=self._strategy(stage.settings.gradient_clip),
+            strategy=self._strategy(stage.settings.max_grad_norm),
             precision=cast("Any", self._lightning_precision),
             max_epochs=stage.settings.epochs,
             logger=loggers,
@@ -157,20 +192,25 @@ class TrainerSettings:
         return choose_device("auto" if self.accelerator == "gpu" else self.accelerator)
 
     @property
-    def _ranks(self) -> int:
-        """Devices over all nodes."""
-        if self.devices != -1:
-            return self.devices * self.nodes
+    def _devices(self) -> int:
+        """Devices of each node."""
         import torch
 
-        return max(1, torch.accelerator.device_count()) * self.nodes
+        if self.devices != -1:
+            return self.devices
+        return 1 if self._device.type == "cpu" else torch.accelerator.device_count()
+
+    @property
+    def _ranks(self) -> int:
+        """Devices over all nodes."""
+        return self._devices * self.nodes
 
     @property
     def _lightning_precision(self) -> str:
         """FSDP2 computes in bf16 by itself, and keeps the weights that it shards in float32."""
         return LIGHTNING_PRECISION[Precision.float32 if self.strategy is Strategy.fsdp2 else self.precision]
 
-    def _strategy(self, longest_gradient: float) -> "PackStrategy":
+    def _strategy(self, max_grad_norm: float) -> "PackStrategy":
         from unicorn.training.strategy import DataParallel, SingleDevice
 
         backend = "gloo" if self._device.type == "cpu" else None
@@ -180,16 +220,10 @@ class TrainerSettings:
             case Strategy.ddp:
                 return DataParallel(process_group_backend=backend, broadcast_buffers=False)
             case Strategy.zero2 | Strategy.zero3:
-                if find_spec("deepspeed") is None:
-                    raise UserError(
-                        f"trainer.strategy={self.strategy} needs DeepSpeed: pip install 'unicorn-vlm[deepspeed]'."
-                    )
                 from unicorn.training.zero import Zero
 
                 stage = 2 if self.strategy is Strategy.zero2 else 3
-                return Zero(
-                    stage, offload=self.offload, longest_gradient=longest_gradient, process_group_backend=backend
-                )
+                return Zero(stage, offload=self.offload, max_grad_norm=max_grad_norm, process_group_backend=backend)
             case Strategy.fsdp2:
                 import torch
 
@@ -197,3 +231,14 @@ class TrainerSettings:
 
                 kind = torch.float32 if self.precision is Precision.float32 else torch.bfloat16
                 return FullySharded(self._ranks, kind, process_group_backend=backend)
+
+
+def _started_by_a_cluster() -> bool:
+    """Whether another program has begun this process as one of several, and the others too."""
+    from lightning.fabric.plugins.environments.lsf import LSFEnvironment
+    from lightning.fabric.plugins.environments.mpi import MPIEnvironment
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    known = (TorchElasticEnvironment, SLURMEnvironment, LSFEnvironment, MPIEnvironment)
+    return any(environment.detect() for environment in known)

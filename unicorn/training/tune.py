@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from unicorn.dataset.manifest import Part
-from unicorn.errors import UserError
 from unicorn.training.stage import StageSettings, trainable
 
 if TYPE_CHECKING:
@@ -60,6 +59,7 @@ class TuneStage(ABC):
     name: ClassVar[str] = "tune"
     parts: ClassVar[tuple[Part, ...]] = (Part.CAPTIONS, Part.EMBEDDINGS, Part.INSTRUCTIONS)
     follows: ClassVar[str | None] = "align"
+    trains_language_model: ClassVar[bool]
 
     def __init__(self, settings: TuneSettings) -> None:
         self.settings = settings
@@ -92,6 +92,7 @@ class TuneStage(ABC):
 class LoraTuneStage(TuneStage):
     """Trains adapters beside frozen layers."""
 
+    trains_language_model: ClassVar[bool] = False
     settings: LoraTuneSettings
 
     def prepare(self, model: "UnicornForConditionalGeneration") -> "nn.Module":
@@ -128,12 +129,11 @@ class LoraTuneStage(TuneStage):
 class FullTuneStage(TuneStage):
     """Trains everything."""
 
+    trains_language_model: ClassVar[bool] = True
     settings: FullTuneSettings
 
     def prepare(self, model: "UnicornForConditionalGeneration") -> "nn.Module":
-        """The model, nothing frozen. Raises UserError if its weights are quantised."""
-        if model.is_quantized:
-            raise UserError("model.load_in_4bit=true: 4-bit weights cannot learn. Choose tune=lora.")
+        """The model, nothing frozen."""
         model.requires_grad_(True)
         return model
 

@@ -121,12 +121,12 @@ def losses_of(
     for step in data.shown(samples, data.samples.rows[shown]):
         moved: Step = module.on_device(step)
         tokens = [
-            module.pass_through(pack, labels=pack.labels).token_losses.cpu().double().numpy() for pack in moved.packs
+            module.forward_wrapped(pack, labels=pack.labels).token_losses.cpu().double().numpy() for pack in moved.packs
         ]
         begins = np.cumsum([0, *lengths[step.samples]])[:-1]
         if len(begins):
             losses[step.samples] = np.add.reduceat(np.concatenate(tokens), begins)
-    return np.array(module.strategy.sum(losses.tolist()))
+    return np.array(module.strategy.all_reduce_sum(losses.tolist()))
 
 
 def continued(
@@ -146,7 +146,7 @@ def continued(
         seen = ids[:, : int(ends.max())]
         positions = torch.arange(seen.shape[1], device=module.device).expand_as(seen)
         pack = PackTensors(input_ids=seen, position_ids=positions, labels=seen, image_embeds=images)
-        logits = module.pass_through(pack, logits_to_keep=ends - 1).logits
+        logits = module.forward_wrapped(pack, logits_to_keep=ends - 1).logits
         ids[rows, ends] = logits[rows, rows].argmax(dim=-1)
         ends += 1
     return [ids[row, len(prompt) : len(prompt) + count].tolist() for row, prompt in enumerate(prompts)]
@@ -169,7 +169,4 @@ def above_mean(likelihood: Float[np.ndarray, "texts images"]) -> Float[np.ndarra
 
 def likelihood_figure(likelihood: Float[np.ndarray, "texts images"]) -> Figure:
     """What retrieval is read from: a model that sees has a dark diagonal."""
-    caption = (
-        "Log-likelihood of held-out texts with images, above the text's mean over the images; its own on the diagonal."
-    )
-    return matrix("retrieval", caption, above_mean(likelihood), across="images", up="texts")
+    return matrix("retrieval", RETRIEVAL_CAPTION, above_mean(likelihood), across="images", up="texts")

@@ -15,7 +15,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 class Zero(ShardedStrategy, DeepSpeedStrategy):
     """ZeRO of a stage; with `offload`, gradients and optimiser state are kept by the CPU."""
 
-    def __init__(self, stage: int, *, offload: bool, longest_gradient: float, **named: Any) -> None:
+    def __init__(self, stage: int, *, offload: bool, max_grad_norm: float, **named: Any) -> None:
         zero: dict[str, Any] = {"stage": stage, "overlap_comm": torch.cuda.is_available(), "contiguous_gradients": True}
         if offload:
             zero["offload_optimizer"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
@@ -25,7 +25,8 @@ class Zero(ShardedStrategy, DeepSpeedStrategy):
             "zero_force_ds_cpu_optimizer": False,  # PyTorch's AdamW; DeepSpeed's would be compiled first
             "train_micro_batch_size_per_gpu": 1,  # for its own log alone
             "managed_gradient_accumulation": False,  # every `step` of the engine is one
-            "gradient_clipping": longest_gradient,
+            "data_types": {"grad_accum_dtype": "fp32"},  # many packs are summed, and bf16 would lose the small ones
+            "gradient_clipping": max_grad_norm,
         }
         super().__init__(config=config, **named)
 
@@ -44,6 +45,17 @@ class Zero(ShardedStrategy, DeepSpeedStrategy):
             self.set_world_ranks()
             self._init_deepspeed_distributed()
 
+    def _initialize_deepspeed_train(self, model: nn.Module) -> None:
+        """As Lightning's; then the float32 weights that learn go to the optimiser as they are.
+
+        DeepSpeed casts the model to bfloat16 first, and makes the optimiser's float32 weights of what is left.
+        """
+        exact = {weight: weight.detach() for weight in model.parameters() if weight.requires_grad}
+        super()._initialize_deepspeed_train(model)
+        for weight, tensor in exact.items():
+            if weight.dtype != tensor.dtype:
+                self._put(weight, tensor, None)
+
     def _setup_model_and_optimizer(self, model: nn.Module, optimizer: Any, lr_scheduler: Any = None) -> tuple[Any, Any]:
         """As Lightning's, but that the device is found by the rank within the node: a CPU has no number."""
         import deepspeed
@@ -59,28 +71,38 @@ class Zero(ShardedStrategy, DeepSpeedStrategy):
         )
         return engine, sharded
 
-    def take_step(self, optimizer: Optimizer, weights: list[nn.Parameter], longest: float) -> float:
+    def teardown(self) -> None:
+        """Have DeepSpeed let go of the model too: it knows every weight by its name until it is given the next."""
+        if self.model is not self.lightning_module:
+            cast("Any", self.model).destroy()
+        super().teardown()
+
+    def take_step(self, optimizer: Optimizer, weights: list[nn.Parameter], max_norm: float) -> float:
         """The engine clips within its step; the norm is known after it."""
         optimizer.step()
         return float(cast("Any", self.deepspeed_engine).get_global_grad_norm())
 
     def gather(self, weights: dict[str, nn.Parameter]) -> dict[str, Tensor]:
-        """The weights in float32, as the optimiser keeps them."""
+        """The weights in float32, as the optimiser keeps them; all ranks must ask, the first has them."""
         from deepspeed.utils import safe_get_full_fp32_param
 
-        return {name: cast("Tensor", safe_get_full_fp32_param(weight)).cpu() for name, weight in weights.items()}
+        return self.kept_by_first(
+            (name, cast("Tensor", safe_get_full_fp32_param(weight))) for name, weight in weights.items()
+        )
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        """The state of AdamW as PyTorch has it without shards; all ranks must ask."""
+        """The state of AdamW as PyTorch has it without shards; all ranks must ask, the first has it."""
         from deepspeed.utils import safe_get_full_optimizer_state
 
         self._link()
         step = next(iter(self._inner.state.values()))["step"].cpu()
         state = {
             number: {"step": step.clone()}
-            | {key: cast("Tensor", safe_get_full_optimizer_state(weight, key)).cpu() for key in MOMENTS}
+            | self.kept_by_first((key, cast("Tensor", safe_get_full_optimizer_state(weight, key))) for key in MOMENTS)
             for number, weight in enumerate(self._weights())
         }
+        if not self.is_global_zero:
+            return {}
         numbers = iter(range(len(state)))
         groups = [
             {key: value for key, value in group.items() if key != "params"}

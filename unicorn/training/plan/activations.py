@@ -4,7 +4,7 @@ import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from unicorn.data.batch import IGNORED
+from unicorn.model.loss import chunk_positions
 from unicorn.model.modeling import UnicornForConditionalGeneration
+from unicorn.records import IGNORED
+from unicorn.training.layers import prepare_layers
 from unicorn.training.plan.workload import PackShape
 
 aten = torch.ops.aten
@@ -103,8 +105,8 @@ def trace(module: nn.Module, shape: PackShape, *, mixed: bool, checkpointing: bo
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     _replace(module, fake)
     model = next(each for each in module.modules() if isinstance(each, UnicornForConditionalGeneration))
-    if checkpointing:
-        model.activation_checkpointing_enable()
+    model.logits_at_a_time = chunk_positions(cast("nn.Linear", model.get_output_embeddings()).out_features, "cuda")
+    prepare_layers(module, checkpointing=checkpointing, compiling=False)
     state = [*module.parameters(), *module.buffers()]
     for weight in module.parameters():
         if weight.requires_grad:

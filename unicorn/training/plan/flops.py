@@ -11,9 +11,9 @@ from math import prod
 from typing import Any, cast
 
 from torch import nn
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from unicorn.model.modeling import UnicornForConditionalGeneration
+from unicorn.training.layers import decoder_layers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class FlopCounter:
     def of(cls, module: nn.Module) -> "FlopCounter":
         """Of a stage's prepared module, on any device."""
         model = next(each for each in module.modules() if isinstance(each, UnicornForConditionalGeneration))
-        layers = [each for each in module.modules() if isinstance(each, GradientCheckpointingLayer)]
+        layers = decoder_layers(module)
         head = matrices(model.get_output_embeddings())
         projector = matrices(active(model.projector))
         by_layer = [matrices(layer) for layer in layers]

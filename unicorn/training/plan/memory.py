@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import nn
-from transformers.modeling_layers import GradientCheckpointingLayer
 
+from unicorn.training.layers import decoder_layers
 from unicorn.training.plan.activations import Activations
-from unicorn.training.trainer import Precision, Strategy
+from unicorn.training.trainer import DEEPSPEED, Precision, Strategy
 
 NF4 = 0.5 + (1 + 4 / 256) / 64
 """Bytes of a weight: four bits, and a byte to scale 64 by, itself scaled in blocks of 256 (arXiv 2305.14314)."""
@@ -18,7 +18,6 @@ BUCKET = 500_000_000
 LIVE = 1_000_000_000
 """Weights that DeepSpeed's ZeRO-3 keeps gathered, by its default."""
 SHARDED = (Strategy.zero3, Strategy.fsdp2)
-DEEPSPEED = (Strategy.zero2, Strategy.zero3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +72,7 @@ class Memory:
 def memory(module: nn.Module, activations: Activations, case: Case) -> Memory:
     """Of a stage's prepared module, in the types that `case` holds it in."""
     cast = case.computed is Precision.bf16 and case.held is not Precision.bf16
-    layers = [each for each in module.modules() if isinstance(each, GradientCheckpointingLayer)]
+    layers = decoder_layers(module)
     frozen_linear = {
         each.weight
         for layer in layers
@@ -91,7 +90,8 @@ def memory(module: nn.Module, activations: Activations, case: Case) -> Memory:
     gathered = buckets = 0.0
     if case.strategy in DEEPSPEED:
         itemsize = gradients / trained
-        optimizer = 4 * (1 + MOMENTS) * trained  # float32, the weights themselves besides
+        gradients = 4 * trained  # summed in float32
+        optimizer = 4 * (1 + MOMENTS) * trained  # likewise, the weights themselves besides
         buckets = itemsize * BUCKET * (2 if case.strategy is Strategy.zero2 else 1)
     if case.strategy is Strategy.ddp:
         buckets = gradients

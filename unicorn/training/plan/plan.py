@@ -14,12 +14,12 @@ from unicorn.model.settings import Attention, ModelSettings
 from unicorn.training.plan.activations import Activations, trace
 from unicorn.training.plan.card import CARDS, Card
 from unicorn.training.plan.flops import FlopCounter, Flops
-from unicorn.training.plan.memory import DEEPSPEED, Case, Memory, memory, weights_of
+from unicorn.training.plan.memory import Case, Memory, memory, weights_of
 from unicorn.training.plan.remedy import Change, remedy
 from unicorn.training.plan.settings import PlanSettings, StatedWork
 from unicorn.training.plan.workload import StepWork, Workload, workload
 from unicorn.training.stage import Stage
-from unicorn.training.trainer import Precision, Strategy, TrainerSettings
+from unicorn.training.trainer import DEEPSPEED, Precision, Strategy, TrainerSettings
 
 MASKED = (Attention.sdpa, Attention.eager)
 """Attention that multiplies all pairs of a row's tokens, and masks those of two samples; others skip them."""

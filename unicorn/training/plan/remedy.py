@@ -6,8 +6,8 @@ from enum import Enum
 from itertools import chain, combinations
 from typing import Any
 
-from unicorn.training.plan.memory import DEEPSPEED, SHARDED, Case, Memory
-from unicorn.training.trainer import Strategy
+from unicorn.training.plan.memory import SHARDED, Case, Memory
+from unicorn.training.trainer import DEEPSPEED, Strategy
 
 Change = dict[str, Any]
 """Fields of a case, and what they become."""
@@ -19,8 +19,8 @@ OVERRIDES = {
     "load_in_4bit": "model.load_in_4bit",
     "gpus": "planning.gpus",
 }
-TOGETHER = 4
-MORE = (1, 2, 4, 8, 16)
+MAX_COMBINED = 4
+DEVICE_FACTORS = (1, 2, 4, 8, 16)
 
 
 def as_typed(change: Change) -> str:
@@ -35,15 +35,15 @@ def remedy(case: Case, memory: Callable[[Case], Memory], capacity: float, *, qua
     More devices come after all that can be done with those there are. `quantizable` tells that no weight of the
     language model is trained, so that four bits may hold them.
     """
-    for times in MORE:
+    for times in DEVICE_FACTORS:
         more = {"gpus": case.gpus * times} if times > 1 else {}
         ranked = list(enumerate(options(replace(case, **more), quantizable), start=1))
-        tried = chain.from_iterable(combinations(ranked, number) for number in range(TOGETHER + 1))
+        tried = chain.from_iterable(combinations(ranked, number) for number in range(MAX_COMBINED + 1))
         for choice in sorted(tried, key=lambda choice: sorted((rank for rank, _ in choice), reverse=True)):
             chosen = [option for _, option in choice]
             change = more | {key: value for option in chosen for key, value in option.items()}
             changed = replace(case, **change)
-            if len(change) < len(more) + sum(map(len, chosen)) or _unheard_of(changed):
+            if len(change) < len(more) + sum(map(len, chosen)) or _unsupported(changed):
                 continue  # two options for one key
             if memory(changed).total <= capacity:
                 return change
@@ -68,6 +68,6 @@ def options(case: Case, quantizable: bool) -> list[Change]:
     return found
 
 
-def _unheard_of(case: Case) -> bool:
+def _unsupported(case: Case) -> bool:
     """Weights of four bits in shards, and an offload that the strategy does not know."""
     return (case.load_in_4bit and case.strategy in SHARDED) or (case.offload and case.strategy not in DEEPSPEED)
