@@ -221,6 +221,9 @@ def test_a_bad_line_is_named(tmp_path: Path, line: bytes, reason: str) -> None:
         ("s.csv", b"text,id\n,1\n", "line 2: 'text' is not a text, or is empty"),
         ("s.csv", b"caption,id\na cat,1\n", " has no column 'text', but 'caption', 'id'. Set seeds.columns.text="),
         ("s.tsv", b"", " has no column 'text', but . Set seeds.columns.text="),
+        ("s.csv", b'text,id\na cat,1\n"a dog,2\na cow,3\n', "line 3: cannot be told apart into fields ("),
+        ("s.csv", b"text,\xff\na cat,1\n", "line 1: not UTF-8 ("),
+        ("s.tsv", b"text\tid\n\xff\t1\n", "line 2: not UTF-8 ("),
         ("s.txt", b"a cat\n\xff\n", "line 2: not UTF-8 ("),
         ("s.json", b"{", " is no JSON (unexpected end of data"),
         ("s.json", b"{}", " holds neither a list of objects nor the 'annotations' of COCO captions"),
@@ -244,9 +247,9 @@ def test_a_row_of_parquet_is_named(tmp_path: Path) -> None:
 
 
 def test_parquet_with_text_that_is_none_is_named(tmp_path: Path) -> None:
-    damaged = pa.array([b"a cat", b"\xff"], pa.binary()).view(pa.string())
+    damaged = pa.array([b"a cat"] * 9 + [b"\xff"], pa.binary()).view(pa.string())
     pq.write_table(pa.table({"text": damaged}), tmp_path / "s.parquet")
-    with pytest.raises(UserError, match=r"s\.parquet cannot be read as Parquet \('utf-8' codec can't decode"):
+    with pytest.raises(UserError, match=r"s\.parquet, row 10: not UTF-8 \('utf-8' codec can't decode byte 0xff"):
         FilesSettings(path=str(tmp_path / "s.parquet")).build()
 
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from unicorn.seeds import Sifting
 from unicorn.seeds.corpus import Corpus
 from unicorn.seeds.files import FilesSettings
 from unicorn.seeds.filter import DropReason, Filter, FilterSettings
+from unicorn.seeds.rows import Flaw
 
 ON = FilterSettings(enabled=True)
 GOOD = """\
@@ -143,6 +146,109 @@ def test_the_name_changes_with_what_is_left(tmp_path: Path) -> None:
 def test_a_setting_that_makes_no_sense_is_named(changes: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         FilterSettings(enabled=True, **changes).build()  # pyright: ignore[reportArgumentType]
+
+
+GOOD_TWO = ["a cat on the mat", "a fish in the water"]
+CSV = b"""\
+text,id
+a cat on the mat,1
+a dog
+the caf\xe9 in the rain,2
+"a cow in the field,3
+a red bus on the street,4
+"a sheep on
+the hill",5
+"a goat" in the sun,6
+a bird in the tree,1
+,7
+a fish in the water,8
+"""
+JSONL = b"""\
+{"text": "a cat on the mat", "id": 1}
+{"text": "a dog in
+{"text": "the caf\xe9 in the rain"}
+
+["a cow in the field"]
+{"caption": "a red bus on the street"}
+{"text": 7}
+{"text": ["a goat in the sun", 7]}
+{"text": "a bird in the tree", "id": 1}
+{"text": "a duck in the tree", "id": []}
+{"text": "a hen in the tree", "domain": 7}
+{"text": " "}
+{"text": "a fish in the water", "id": 8}
+"""
+
+
+def as_parquet(texts: Sequence[bytes]) -> bytes:
+    sink = pa.BufferOutputStream()
+    text = pa.array(texts, pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"text": text, "id": [*range(len(texts) - 1), 0]}), sink)
+    return sink.getvalue().to_pybytes()
+
+
+MALFORMED = {
+    "web.csv": (
+        CSV,
+        ["a cat on the mat", "a red bus on the street", "a sheep on\nthe hill", "a fish in the water"],
+        {3: Flaw.FIELDS, 4: Flaw.ENCODING, 5: Flaw.FIELDS, 9: Flaw.FIELDS, 10: Flaw.REPEATED},
+    ),
+    "web.jsonl": (
+        JSONL,
+        ["a cat on the mat", "a fish in the water"],
+        {2: Flaw.JSON, 3: Flaw.JSON, 5: Flaw.FIELDS, 6: Flaw.FIELDS, 7: Flaw.TEXT, 8: Flaw.TEXT, 9: Flaw.REPEATED}
+        | {10: Flaw.ID, 11: Flaw.DOMAIN},
+    ),
+    "web.txt": (b"a cat on the mat\nthe caf\xe9\n\na fish in the water\n", GOOD_TWO, {2: Flaw.ENCODING}),
+    "web.parquet": (
+        as_parquet([b"a cat on the mat", b"the caf\xe9 in the rain", b"a fish in the water", b"a bird in a tree"]),
+        GOOD_TWO,
+        {2: Flaw.ENCODING, 4: Flaw.REPEATED},
+    ),
+    "web.json": (
+        b'[{"text": "a cat on the mat"}, {"id": 2}, "a dog", {"text": "a fish in the water"}]',
+        GOOD_TWO,
+        {2: Flaw.FIELDS, 3: Flaw.FIELDS},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_of_a_crawl_a_malformed_row_is_rejected_by_its_place(name: str, tmp_path: Path) -> None:
+    content, left, flaws = MALFORMED[name]
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / name).write_bytes(content)
+    (tmp_path / "b.txt").write_text("a horse in the stable\n")
+    seeds = FilesSettings(path=str(tmp_path), filter=ON).build()
+    assert [seed.text for seed in seeds] == [*left, "a horse in the stable"]
+    assert len(seeds) == len(left) + 1
+    rejects = list(seeds.rejects())
+    unit = {".parquet": "row", ".json": "item"}.get(Path(name).suffix, "line")
+    placed = {reject.id: reject.reason for reject in rejects if reject.reason != DropReason.TOO_SHORT}
+    assert placed == {f"a/{name}, {unit} {number}": flaw.value for number, flaw in flaws.items()}
+    assert seeds.rejected == Counter(reject.reason for reject in rejects)
+    assert not {reject.id for reject in rejects} & {seed.id for seed in seeds}
+    with pytest.raises(UserError, match=rf"{name}, {unit} {min(flaws)}"):
+        FilesSettings(path=str(tmp_path / "a"), filter=FilterSettings(words_min=1)).build()
+
+
+def test_what_a_malformed_row_holds_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "web.jsonl").write_bytes(JSONL)
+    seeds = FilesSettings(path=str(tmp_path / "web.jsonl"), filter=ON).build()
+    held = {reject.id.removeprefix("web.jsonl, line "): reject.answer for reject in seeds.rejects()}
+    assert held["2"] == '{"text": "a dog in'
+    assert held["3"] == '{"text": "the caf\ufffd in the rain"}'
+    assert held["6"] == '{"caption": "a red bus on the street"}'
+    assert held["9"] == "a bird in the tree"
+
+
+@given(st.binary(max_size=60), st.integers(0, 3))
+def test_no_bytes_end_a_crawl(tmp_path_factory: pytest.TempPathFactory, noise: bytes, row: int) -> None:
+    folder = tmp_path_factory.mktemp("seeds")
+    lines = [f"id of {animal},a {animal} in the garden\n".encode() for animal in ("cat", "dog", "cow")]
+    (folder / "web.csv").write_bytes(b"id,text\n" + b"".join([*lines[:row], noise, b"\n", *lines[row:]]))
+    seeds = FilesSettings(path=str(folder / "web.csv"), filter=ON).build()
+    assert {"id of cat", "id of dog", "id of cow"} <= {seed.id for seed in seeds}
 
 
 def test_when_nothing_is_left_the_reason_is_told(tmp_path: Path) -> None:

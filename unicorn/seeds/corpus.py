@@ -5,7 +5,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import numpy as np
 import xxhash
@@ -15,34 +15,17 @@ from unicorn.errors import UserError
 from unicorn.records import Reject, Seed
 from unicorn.report.progress import progress
 from unicorn.seeds.filter import DropReason, Filter
+from unicorn.seeds.rows import Flaw, Flawed, Row, Table
 
 _log = logging.getLogger(__name__)
 
-# A row of a table: its number there, text (or several), id and domain; None for what it does not say.
-Row = tuple[int, Any, Any, Any]
-_Checked = tuple[str, str, str, bool, str]  # text, id, domain, whether the id was given, source
+# Text, id, domain, whether the id was given, and of a row that is none its flaw; its table, and its number there.
+_Checked = tuple[str, str, str, bool, Flaw | None, Table, int]
 
 _AT_ONCE = 8192
 _KEPT, _REPEATED = 0, 1  # what becomes of a row, in a byte; from 2 on it is dropped, for a reason
-_DROPPED = {reason: fate for fate, reason in enumerate(DropReason, start=2)}
+_DROPPED = {reason: fate for fate, reason in enumerate((*DropReason, *Flaw), start=2)}
 _REASONS = {fate: reason.value for reason, fate in _DROPPED.items()}
-
-
-class Table(Protocol):
-    """Rows of captions: a file, or a split of a dataset."""
-
-    @property
-    def source(self) -> str:
-        """What its seeds say they are from."""
-        ...
-
-    def rows(self) -> Iterator[Row]:
-        """All rows, in the same order each time. Raises UserError for one that cannot be read."""
-        ...
-
-    def bad(self, number: int, reason: str) -> UserError:
-        """The line for a row that is not as it should be."""
-        ...
 
 
 class Corpus:
@@ -50,11 +33,12 @@ class Corpus:
 
     A row without an id gets one from its text and domain, so that it keeps it wherever it moves; when the same row
     comes again it is the same seed, and is left out. An id that a table gives must not come twice. Ids are told apart
-    by 64 bits, so that memory holds some 20 bytes a row.
+    by 64 bits, so that memory holds some 20 bytes a row. With a filter, a row that cannot be read, or brings an id that
+    came before, is one more that is dropped; without, it is an error.
     """
 
     def __init__(self, label: str, tables: Sequence[Table], domain: str, sieve: Filter | None) -> None:
-        """Raises UserError naming the first row that is bad, or the source if no seed is left."""
+        """Raises UserError naming, without a filter, the first row that is bad, or the source if no seed is left."""
         self._label = label
         self._tables = tables
         self._domain = domain
@@ -81,9 +65,9 @@ class Corpus:
         return len(self.id_hashes)
 
     def __iter__(self) -> Iterator[Seed]:
-        for (text, identity, domain, _, source), fate in zip(self._rows(), self._fates, strict=True):
+        for (text, identity, domain, *_, table, _), fate in zip(self._rows(), self._fates, strict=True):
             if fate == _KEPT:
-                yield Seed(id=identity, text=text, source=source, domain=domain)
+                yield Seed(id=identity, text=text, source=table.source, domain=domain)
 
     @property
     def rejected(self) -> Counter[str]:
@@ -91,10 +75,12 @@ class Corpus:
         return self._rejected
 
     def rejects(self) -> Iterator[Reject]:
-        """The rows that the filter dropped, with their reasons."""
-        for (text, identity, *_), fate in zip(self._rows(), self._fates, strict=True):
+        """The rows that the filter dropped, with their reasons; those that are none go by their place."""
+        flaws = {_DROPPED[flaw] for flaw in Flaw}
+        for (text, identity, *_, table, number), fate in zip(self._rows(), self._fates, strict=True):
             if fate in _REASONS:
-                yield Reject(id=identity, stage="seeds", reason=_REASONS[fate], attempts=0, answer=text)
+                name = table.place(number) if fate in flaws else identity
+                yield Reject(id=name, stage="seeds", reason=_REASONS[fate], attempts=0, answer=text)
 
     def _scan(self) -> tuple[UInt64[np.ndarray, " rows"], UInt64[np.ndarray, " rows"]]:
         """Decide what becomes of each row; return hashes of their ids and of what they say."""
@@ -108,7 +94,7 @@ class Corpus:
                 contents.extend([hashed("\0".join(row[:3]).encode()) for row in chunk])
                 given.extend([row[3] for row in chunk])
                 if sieve:
-                    reasons = (sieve.reason(row[0]) for row in chunk)
+                    reasons = (row[4] or sieve.reason(row[0]) for row in chunk)
                     fates.extend([_DROPPED[reason] if reason else _KEPT for reason in reasons])
                     keys.extend([hashed(sieve.key(row[0]).encode()) for row in chunk])
                 else:
@@ -121,11 +107,13 @@ class Corpus:
         return id_hashes, np.array(contents, np.uint64)
 
     def _leave_out_repeated(self, ids: UInt64[np.ndarray, " rows"], given: Bool[np.ndarray, " rows"]) -> None:
-        """Of rows with one id all but the first. Raises UserError if that id was given."""
+        """Of rows with one id all but the first. Raises UserError if that id was given, and there is no filter."""
         again = _later(np.argsort(ids, kind="stable"), ids)
-        if np.any(again & given):
+        if not self._sieve and np.any(again & given):
             self._refuse_second(int(np.argmax(again & given)))
-        np.frombuffer(self._fates, np.uint8)[again] = _REPEATED
+        fates = np.frombuffer(self._fates, np.uint8)
+        fates[again & ~given] = _REPEATED
+        fates[again & given] = _DROPPED[Flaw.REPEATED]
 
     def _drop_duplicates(self, ids: UInt64[np.ndarray, " rows"], keys: UInt64[np.ndarray, " rows"]) -> None:
         """Of rows with one key all but the one whose id has the smallest hash, wherever it stands."""
@@ -135,36 +123,43 @@ class Corpus:
         fates[left[_later(order, keys[left])]] = _DROPPED[DropReason.DUPLICATE]
 
     def _rows(self) -> Iterator[_Checked]:
-        default, strict = self._domain, self._sieve is None
         for table in self._tables:
-            source = table.source
-            for number, text, identity, domain in table.rows():
-                if isinstance(text, list):
-                    text = one_of(text, identity)
-                text = text.strip() if isinstance(text, str) else "" if text is None else _refuse(table, number, "text")
-                if not text and strict:
-                    _refuse(table, number, "text")
-                if domain is None:
-                    domain = default
-                elif not (isinstance(domain, str) and domain.strip()):
-                    _refuse(table, number, "domain")
-                if identity is None:
-                    yield text, identity_of(text, domain), domain, False, source
-                    continue
-                if isinstance(identity, int):
-                    identity = str(identity)
-                elif not (isinstance(identity, str) and identity.strip()):
-                    _refuse(table, number, "id")
-                yield text, identity, domain, True, source
+            for row in table.rows():
+                checked = row if isinstance(row, Flawed) else self._checked(row, table)
+                if not isinstance(checked, Flawed):
+                    yield checked
+                elif self._sieve:
+                    yield checked.shown, table.place(checked.number), "", False, checked.flaw, table, checked.number
+                else:
+                    raise table.bad(checked.number, checked.why)
+
+    def _checked(self, row: Row, table: Table) -> _Checked | Flawed:
+        number, text, identity, domain = row
+        if isinstance(text, list):
+            text = one_of(text, identity)
+        if text is None:
+            text = ""
+        if not isinstance(text, str):
+            return _flawed(number, Flaw.TEXT, "text", text)
+        text = text.strip()
+        if not (text or self._sieve):  # which has its own word for it
+            return _flawed(number, Flaw.TEXT, "text", text)
+        if domain is None:
+            domain = self._domain
+        elif not (isinstance(domain, str) and domain.strip()):
+            return _flawed(number, Flaw.DOMAIN, "domain", text)
+        if identity is None:
+            return text, identity_of(text, domain), domain, False, None, table, number
+        if isinstance(identity, int):
+            identity = str(identity)
+        elif not (isinstance(identity, str) and identity.strip()):
+            return _flawed(number, Flaw.ID, "id", text)
+        return text, identity, domain, True, None, table, number
 
     def _refuse_second(self, ordinal: int) -> NoReturn:
         """Find the row, by going through all before it, and say so."""
-        for table in self._tables:
-            for number, _, identity, _ in table.rows():
-                if not ordinal:
-                    raise table.bad(number, f"the id {str(identity)!r} comes a second time")
-                ordinal -= 1
-        raise AssertionError
+        _, identity, *_, table, number = next(islice(self._rows(), ordinal, None))
+        raise table.bad(number, f"the id {identity!r} comes a second time")
 
     def _nothing(self) -> UserError:
         if not self._rejected:
@@ -172,7 +167,7 @@ class Corpus:
         reason, count = self._rejected.most_common(1)[0]
         return UserError(
             f"no seeds in {self._label}: the filter drops all {self._rejected.total():,}, {count:,} of them for "
-            f"{reason!r}. Change seeds.filter."
+            f"{reason!r}. Change seeds.filter, or seeds.columns."
         )
 
 
@@ -196,5 +191,5 @@ def _later(order: np.ndarray, values: UInt64[np.ndarray, " n"]) -> Bool[np.ndarr
     return later
 
 
-def _refuse(table: Table, number: int, column: str) -> NoReturn:
-    raise table.bad(number, f"{column!r} is not a text, or is empty")
+def _flawed(number: int, flaw: Flaw, column: str, held: Any) -> Flawed:
+    return Flawed(number, flaw, f"{column!r} is not a text, or is empty", held)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from glob import escape, glob
+from os.path import commonpath
 from pathlib import Path
 
 from unicorn.errors import UserError
@@ -29,8 +30,12 @@ class FilesSettings:
     filter: FilterSettings = field(default_factory=FilterSettings)
 
     def build(self) -> Corpus:
-        """Read and check the files once. Raises UserError naming the first bad row."""
-        files = [open_file(path, self._kind(path), self.columns, self.header) for path in self._paths()]
+        """Read and check the files once. Raises UserError naming, without a filter, the first bad row."""
+        paths = self._paths()
+        above = commonpath([path.parent for path in paths])
+        files = [
+            open_file(path, str(path.relative_to(above)), self._kind(path), self.columns, self.header) for path in paths
+        ]
         return Corpus(Path(self.path).name, files, self.domain, self.filter.build())
 
     def _kind(self, path: Path) -> Format:

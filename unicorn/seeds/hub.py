@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from unicorn.errors import UserError, in_a_line
 from unicorn.seeds.columns import Columns
-from unicorn.seeds.corpus import Corpus, Row
+from unicorn.seeds.corpus import Corpus
 from unicorn.seeds.filter import FilterSettings
 from unicorn.seeds.formats import rows_of
+from unicorn.seeds.rows import Flawed, Row
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -57,15 +58,24 @@ class HubSplit:
         """The dataset's name."""
         return Path(self._settings.name).name
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row | Flawed]:
         """The rows; a class label is given by its name."""
         number = 0
         for batch in self._rows.with_format("arrow").iter(_AT_ONCE):
-            for _, text, identity, domain in rows_of(cast("Any", batch), self._columns, number):
-                if self._labels:  # -1: nobody has said which
-                    domain = None if domain is None or domain < 0 else self._labels[domain]
-                yield number, text, identity, domain
-                number += 1
+            rows = rows_of(cast("Any", batch), self._columns, number)
+            yield from map(self._named, rows) if self._labels else rows
+            number += len(cast("Any", batch))
+
+    def _named(self, row: Row | Flawed) -> Row | Flawed:
+        """A row, its class by its name; -1: nobody has said which."""
+        if isinstance(row, Flawed):
+            return row
+        number, text, identity, label = row
+        return number, text, identity, None if label is None or label < 0 else self._labels[label]
+
+    def place(self, number: int) -> str:
+        """The dataset, the split and the row, from 0."""
+        return f"{self.source} ({self._settings.split}), row {number}"
 
     def bad(self, number: int, reason: str) -> UserError:
         """The line for a row that is not as it should be."""
