@@ -12,7 +12,7 @@ from unicorn.device import choose_device
 from unicorn.errors import UserError, in_a_line
 from unicorn.files import locate
 from unicorn.llm.generator import Request, Result
-from unicorn.llm.sampling import SamplingSettings
+from unicorn.llm.local import LocalSettings
 
 if TYPE_CHECKING:
     from unicorn.llm.constrained import Answer
@@ -29,11 +29,9 @@ class Dtype(StrEnum):
 
 
 @dataclass(kw_only=True)
-class CausalLMSettings(SamplingSettings):
+class CausalLMSettings(LocalSettings):
     """`model` is a folder, a name on the Hub, or `package:PACKAGE/FOLDER` for one that an installed package ships."""
 
-    revision: str = "main"
-    """Of a name on the Hub: a branch, a tag or a commit."""
     gguf_file: str | None = None
     """The file in it that holds weights and tokenizer, where they are GGUF; they are dequantised."""
     dtype: Dtype = Dtype.auto
@@ -70,7 +68,7 @@ class CausalLMGenerator:
     @property
     def name(self) -> str:
         """The model, and the GGUF file of it."""
-        return "/".join(filter(None, (self._settings.model, self._settings.gguf_file)))
+        return self._settings.name(self._settings.gguf_file)
 
     @property
     def made_by(self) -> dict[str, Any]:

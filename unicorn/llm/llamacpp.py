@@ -12,8 +12,8 @@ from unicorn.errors import UserError, in_a_line
 from unicorn.files import locate
 from unicorn.llm.child import Child
 from unicorn.llm.generator import Generator, Request, Result
+from unicorn.llm.local import LocalSettings
 from unicorn.llm.openai import OpenAISettings
-from unicorn.llm.sampling import SamplingSettings
 
 _SERVER = Path(__file__).with_name("engines") / "llamacpp_server.py"
 _TOLD = ("parallel", "context", "threads")  # to the server
@@ -21,12 +21,10 @@ _DAY = 86_400.0  # seconds; a slow machine may take long to answer, and a server
 
 
 @dataclass(kw_only=True)
-class LlamaCppSettings(SamplingSettings):
+class LlamaCppSettings(LocalSettings):
     """`model` is a GGUF file, or a folder, a name on the Hub or `package:PACKAGE`, in which `gguf_file` is one."""
 
     gguf_file: str | None = None
-    revision: str = "main"
-    """Of a name on the Hub: a branch, a tag or a commit."""
     threads: int | None = None
     """Of the CPU; null: as many as llama.cpp finds good."""
     parallel: int = 4
@@ -84,7 +82,7 @@ class LlamaCppGenerator:
     @property
     def name(self) -> str:
         """The model, and the GGUF file of it."""
-        return "/".join(filter(None, (self._settings.model, self._settings.gguf_file)))
+        return self._settings.name(self._settings.gguf_file)
 
     @property
     def made_by(self) -> dict[str, Any]:

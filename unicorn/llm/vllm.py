@@ -15,14 +15,14 @@ from unicorn.errors import UserError, in_a_line
 from unicorn.files import locate
 from unicorn.llm.child import Child
 from unicorn.llm.generator import Request, Result
-from unicorn.llm.sampling import SamplingSettings
+from unicorn.llm.local import LocalSettings
 
 _ENGINE = Path(__file__).with_name("engines") / "vllm_engine.py"
 _ERROR = r"(\w+Error: (?!Engine).*)"  # one that its engine has ended is vLLM's way to say that there is another
 
 
 @dataclass(kw_only=True)
-class VLLMSettings(SamplingSettings):
+class VLLMSettings(LocalSettings):
     """`model` is a folder, or a name on the Hub.
 
     vLLM wants its own versions of torch and transformers, other than those of Unicorn at most times. So it runs as a
@@ -31,8 +31,6 @@ class VLLMSettings(SamplingSettings):
 
     python: str | None = None
     """The interpreter of an environment that has vLLM; null: this one."""
-    revision: str = "main"
-    """Of a name on the Hub: a branch, a tag or a commit."""
     dtype: str = "auto"
     """As vLLM names it: auto (the checkpoint's own), bfloat16, float16, float32."""
     gpus: int = 1
@@ -90,7 +88,7 @@ class VLLMGenerator:
     @property
     def name(self) -> str:
         """The model."""
-        return self._settings.model
+        return self._settings.name()
 
     @property
     def made_by(self) -> dict[str, Any]:
