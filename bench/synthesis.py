@@ -27,7 +27,7 @@ from unicorn.llm.openai import OpenAISettings
 from unicorn.records import Seed
 from unicorn.report.table import markdown_table, numbers_table, show
 from unicorn.seeds.files import FilesSettings
-from unicorn.synthesis.alike import BANDS, Alike
+from unicorn.synthesis.alike import BANDS, Alike, signatures_name
 from unicorn.synthesis.captions import write_captions
 from unicorn.synthesis.prompt import Prompt
 from unicorn.synthesis.settings import Duplicates, SynthesisSettings
@@ -214,7 +214,8 @@ def finish(folder: Path, blocks: int, block_size: int) -> None:
             seeds = map(seed, range(block * block_size, (block + 1) * block_size))
             part.write(block, [replace(made, id=each.id) for made, each in zip(first, seeds, strict=True)])
             signatures = draw.integers(0, 2**63, (block_size, 1 + BANDS), dtype=np.uint64)
-            np.save(folder / "data" / "signatures" / f"near-1-{block:05d}.npy", signatures)
+            name = signatures_name(block, part.checksum_of(block), near=True)
+            np.save(folder / "data" / "signatures" / name, signatures)
 
 
 def go_on(folder: Path, block_size: int, answers: int | None = None) -> None:

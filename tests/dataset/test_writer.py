@@ -289,3 +289,13 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
         DatasetWriter(tmp_path / "file/dataset"),
     ):
         pass
+
+
+def test_rejects_of_a_run_that_ended_before_its_shard_are_not_left(tmp_path: Path):
+    with DatasetWriter(tmp_path, example.BLOCK_SIZE) as writer:
+        part = writer.captions(example.made_by("captions"))
+        stale = tmp_path / "rejects" / "captions-00000.jsonl"
+        stale.parent.mkdir()
+        stale.write_text("{}\n")
+        part.write(0, example.captions(0))
+    assert not stale.exists()

@@ -139,6 +139,60 @@ def test_a_server_that_says_when_to_come_back_is_left_alone_until_then(after: An
     assert times[1] - times[0] > 0.9
 
 
+class Bucket:
+    """Answers so many requests a second, and turns the others away."""
+
+    def __init__(self, rate: float, headers: dict[str, str]) -> None:
+        self._rate, self._headers = rate, headers
+        self._tokens, self._at = 1.0, time.monotonic()
+        self.turned_away = 0
+
+    def __call__(self, body: dict[str, Any]) -> Reply:
+        now = time.monotonic()
+        self._tokens, self._at = min(10.0, self._tokens + self._rate * (now - self._at)), now
+        if self._tokens < 1:
+            self.turned_away += 1
+            return Reply(status=429, headers=self._headers)
+        self._tokens -= 1
+        return Reply(body=completion("Yes."), seconds=0.05)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "0.2"}])
+def test_a_rate_limit_costs_time_and_no_answers(headers: dict[str, str]) -> None:
+    bucket = Bucket(100.0, headers)
+    with MockServer(bucket) as server:
+        results = ask(server, count=300, concurrency=128, max_tries=2)
+    assert {result.error for result in results} == {None}
+    assert bucket.turned_away > 50
+
+
+def test_a_server_that_wants_to_be_left_alone_for_a_day_ends_it_in_a_line() -> None:
+    busy = Reply(status=429, headers={"Retry-After": "86400"})
+    began = time.monotonic()
+    with (
+        MockServer(lambda _: busy) as server,
+        pytest.raises(UserError, match=r"and none will for 8\d+ s more .*429"),
+    ):
+        ask(server, patience=60.0)
+    assert time.monotonic() - began < 10
+
+
+def test_answers_in_parts_and_tokens_that_nobody_counts_are_read() -> None:
+    said = {"content": [{"type": "text", "text": "Yes"}, {"type": "text", "text": "."}]}
+    usage = {"prompt_tokens": None, "completion_tokens": 7.0}
+    with MockServer(lambda _: Reply(body=orjson.dumps({"choices": [{"message": said}], "usage": usage}))) as server:
+        (result,) = ask(server, count=1)
+    assert result == Result(id="id-0", text="Yes.", completion_tokens=7)
+
+
+def test_what_extra_body_makes_null_is_not_said() -> None:
+    kept = Kept()
+    with MockServer(kept) as server:
+        ask(server, count=1, extra_body={"max_tokens": None, "max_completion_tokens": 9})
+    assert "max_tokens" not in kept.bodies[0]
+    assert kept.bodies[0]["max_completion_tokens"] == 9
+
+
 def test_the_endpoint_with_the_fewest_in_flight_is_asked_most() -> None:
     fast, slow = MockServer(Model(0.01)), MockServer(Model(0.3))
     with fast, slow:
@@ -185,6 +239,7 @@ def test_a_request_that_is_refused_is_a_result_and_no_reason_to_drop_the_schema(
     with MockServer(takes_no_three) as server:
         results = ask(server, schema=SCHEMA)
     assert Counter(result.error or result.text for result in results) == {"True": 39, "400: too long": 1}
+    assert [result.id for result in results if result.refused] == ["id-3"]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 301])

@@ -13,7 +13,7 @@ from unicorn.dataset import DatasetWriter
 from unicorn.errors import UserError
 from unicorn.llm import Request, Result
 from unicorn.records import Caption
-from unicorn.synthesis.alike import signatures
+from unicorn.synthesis.alike import Alike, signatures
 from unicorn.synthesis.captions import write_captions
 from unicorn.synthesis.settings import Duplicates
 from unicorn.synthesis.stage import StageReport
@@ -90,6 +90,28 @@ def test_over_blocks_too_and_the_same_after_a_run_that_broke_off(tmp_path: Path)
     with pytest.raises(UserError, match="gone"):
         captions_of(tmp_path / "broken", by=breaks)
     captions_of(tmp_path / "broken", by=same_in_each_block)
+    assert files_of(tmp_path / "broken") == files_of(tmp_path / "whole")
+
+
+def test_a_run_that_ends_while_it_screens_asks_for_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise UserError("the disk is full")
+
+    captions_of(tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        patched.setattr(Alike, "verdicts", breaks)
+        with pytest.raises(UserError, match="the disk is full"):
+            captions_of(tmp_path / "broken")
+    asked: list[tuple[str, int]] = []
+
+    def kept_answer(request: Request) -> Result:
+        asked.append((request.id, request.seed))
+        return answer(request)
+
+    captions_of(tmp_path / "broken", by=kept_answer)
+    assert len(asked) == len(set(asked))
     assert files_of(tmp_path / "broken") == files_of(tmp_path / "whole")
 
 

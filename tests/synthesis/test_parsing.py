@@ -58,6 +58,10 @@ def pairs_reason(values: Any, task: Task = Task.MULTIPLE_CHOICE) -> Reason | Non
         ("The caption shows a small brown dog on a red sofa.", Reason.LEANS_ON_TEXT),
         ("A small brown dog sits on a sofa, as described above.", Reason.LEANS_ON_TEXT),
         ("The text on the sign reads STOP in large white letters.", None),
+        ("A white street sign with the caption LOVE stands on a corner.", None),
+        ("The description on the label beside the vase is too small to read.", None),
+        ("A round clock hangs where the time is stated on a brass plate.", None),
+        ("<think>A dog. On a sofa.\n\nYes.</think>\n" + CAPTION, None),
         (
             "\u4e00\u53ea\u68d5\u8272\u7684\u5c0f\u72d7 \u5750 \u5728 \u7ea2\u8272 \u7684 \u6c99\u53d1\u4e0a.",
             Reason.OTHER_LANGUAGE,

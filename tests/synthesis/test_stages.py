@@ -14,6 +14,7 @@ from unicorn.dataset.shards import iterate_instructions
 from unicorn.errors import UserError
 from unicorn.llm import Request, Result
 from unicorn.records import Caption, Instruction, Reject, Role, Task
+from unicorn.synthesis import asking
 from unicorn.synthesis.captions import write_captions
 from unicorn.synthesis.instructions import write_instructions
 from unicorn.synthesis.settings import SynthesisSettings, TaskShares
@@ -194,6 +195,54 @@ def test_an_outage_is_not_written_down_as_rejects(tmp_path: Path) -> None:
     report, generator = captions_of(tmp_path)
     assert (report.written, len(generator.requests)) == (50, 50 - BLOCK)
     assert not report.rejected
+
+
+def test_a_request_that_is_turned_down_is_asked_once_and_does_not_hold_up_the_rest(tmp_path: Path) -> None:
+    def refuses_the_last(request: Request) -> Result:
+        if request.id == "seed-40":
+            return Result(id=request.id, error="400: too long", refused=True)
+        return good_answer(request)
+
+    report, generator = captions_of(tmp_path, refuses_the_last, count=41)  # alone in the last block
+    (reject,) = read_rejects(tmp_path, "captions")
+    assert (reject.id, reject.reason, reject.attempts, reject.answer) == (
+        *("seed-40", "request turned down", 1),
+        "400: too long",
+    )
+    assert (report.written, len(generator.requests)) == (40, 41)
+
+
+def test_a_request_without_an_answer_is_sent_again_as_it_was(tmp_path: Path) -> None:
+    seeds: list[int] = []
+
+    def answers_at_last(request: Request) -> Result:
+        if request.id != "seed-1":
+            return good_answer(request)
+        seeds.append(request.seed)
+        return Result(id=request.id, error="timed out") if len(seeds) < 3 else good_answer(request)
+
+    report, _ = captions_of(tmp_path, answers_at_last)
+    assert report.written == 50
+    assert len(seeds) == 3
+    assert len(set(seeds)) == 1
+
+
+def test_one_straggler_does_not_keep_all_blocks_from_being_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Straggling(ScriptedGenerator):
+        """The first answer comes last."""
+
+        def generate(self, requests: Iterable[Request]) -> Iterator[Result]:
+            pulled = list(requests)
+            self.requests += pulled
+            yield from map(good_answer, pulled[1:] + pulled[:1])
+
+    monkeypatch.setattr(asking, "OPEN_ITEMS", 2 * BLOCK)
+    with DatasetWriter(tmp_path, block_size=BLOCK) as writer:
+        generator = Straggling(good_answer)
+        report = write_captions(writer, ListedSeeds(200), generator, SETTINGS, 0)
+    assert report.written == len(generator.requests) == 200
 
 
 def test_another_seed_list_prompt_or_setting_is_refused(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ _log = logging.getLogger(__name__)
 class Journal:
     """An append-only file of JSON lines, each with its checksum, for one block of one part.
 
-    Opening it brings back what it holds, `records`. A line that a kill cut short is no line: opening cuts it off.
-    Raises UserError, naming file and line, if a line before it is not as it was written.
+    Opening it brings back what it holds, `records`, to be taken once. A line that a kill cut short is no line: opening
+    cuts it off. Raises UserError, naming file and line, if a line before it is not as it was written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,6 +35,11 @@ class Journal:
             sync(path.parent)
         except OSError as error:
             raise cannot_write(path, error) from error
+
+    def take_records(self) -> list[dict[str, Any]]:
+        """What it was found to hold; it is forgotten here."""
+        records, self.records = self.records, []
+        return records
 
     def append(self, records: list[dict[str, Any]]) -> None:
         """Add records; when this returns they are acknowledged, with one fdatasync for all of them.

@@ -74,6 +74,10 @@ class PartWriter(ABC, Generic[Content]):
         """Records in all finished blocks."""
         return self._entry.rows
 
+    def checksum_of(self, block: int) -> str:
+        """That of a finished block's shard."""
+        return self._entry.shards[block].stamp.xxh3_128
+
     def rows_of(self, block: int) -> int:
         """Records in a finished block."""
         return self._entry.shards[block].rows
@@ -119,10 +123,13 @@ class PartWriter(ABC, Generic[Content]):
         """
         self._begin()
         path = self.part.shard(self._dataset, block)
+        told = self._dataset / "rejects" / f"{path.stem}.jsonl"
         if rejects:
             lines = [orjson.dumps(asdict(reject), option=orjson.OPT_APPEND_NEWLINE) for reject in rejects]
-            with replacing(self._dataset / "rejects" / f"{path.stem}.jsonl") as temporary:
+            with replacing(told) as temporary:
                 temporary.write_bytes(b"".join(lines))
+        else:
+            told.unlink(missing_ok=True)  # of a run that ended before it could write the shard
         with replacing(path) as temporary:
             self._save(temporary, content)
         self._entry.shards[block] = Shard(

@@ -9,20 +9,27 @@ from unicorn.llm.generator import Request, Result
 
 
 class UnavailableError(Exception):
-    """A try that failed for no fault of the request: it may be sent again, after `seconds` if the server says so."""
+    """A try that failed for no fault of the request: it may be sent again."""
 
-    def __init__(self, reason: str, seconds: float | None = None) -> None:
+
+class TooManyError(Exception):
+    """The server is asked more than it likes, and wants to be left alone for `seconds`, if it says so."""
+
+    def __init__(self, reason: str, seconds: float | None) -> None:
         super().__init__(reason)
         self.seconds = seconds
 
 
 def request_body(fixed: dict[str, Any], request: Request, *, structured: bool) -> bytes:
-    """A request in JSON; `fixed` is what all have in common, and `structured` binds the answer to the schema."""
+    """A request in JSON; `fixed` is what all have in common, null what is left out of it.
+
+    `structured` binds the answer to the schema.
+    """
     own: dict[str, Any] = {"messages": request.messages, "seed": request.seed}
     if structured and request.schema is not None:
         named = {"name": request.schema.get("title", "answer"), "schema": request.schema, "strict": True}
         own["response_format"] = {"type": "json_schema", "json_schema": named}
-    return orjson.dumps(fixed | own)
+    return orjson.dumps({key: value for key, value in (fixed | own).items() if value is not None})
 
 
 def read_answer(id_: str, content: bytes) -> Result:
@@ -33,13 +40,18 @@ def read_answer(id_: str, content: bytes) -> Result:
         usage = values.get("usage") or {}
         return Result(
             id=id_,
-            text=choice["message"].get("content") or choice["message"].get("refusal") or "",
-            finish_reason=choice.get("finish_reason") or "stop",
-            prompt_tokens=usage.get("prompt_tokens", 0),
-            completion_tokens=usage.get("completion_tokens", 0),
+            text=_text(choice["message"].get("content") or choice["message"].get("refusal") or ""),
+            finish_reason=str(choice.get("finish_reason") or "stop"),
+            prompt_tokens=int(usage.get("prompt_tokens") or 0),
+            completion_tokens=int(usage.get("completion_tokens") or 0),
         )
-    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UnavailableError(f"an answer that is no chat completion: {content[:80]!r}") from error
+
+
+def _text(content: str | list[dict[str, Any]]) -> str:
+    """A message's text, which may come in parts."""
+    return content if isinstance(content, str) else "".join(part["text"] for part in content)
 
 
 def read_complaint(status: int, content: bytes) -> str:

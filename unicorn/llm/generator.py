@@ -21,13 +21,14 @@ class Request:
 class Result:
     """The answer to the request of the same id; `error` says in a few words why there is none.
 
-    `finish_reason` is "length" for an answer that was cut at the most tokens allowed. The tokens are counted as the
-    model counts them, 0 where nobody does.
+    `refused`: the request itself was turned down, and would be again. `finish_reason` is "length" for an answer that
+    was cut at the most tokens allowed. The tokens are counted as the model counts them, 0 where nobody does.
     """
 
     id: str
     text: str = ""
     error: str | None = None
+    refused: bool = False
     finish_reason: str = "stop"
     prompt_tokens: int = 0
     completion_tokens: int = 0

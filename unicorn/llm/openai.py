@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from unicorn.errors import UserError, in_a_line
-from unicorn.llm.chat import UnavailableError, read_answer, read_complaint, request_body
+from unicorn.llm.chat import TooManyError, UnavailableError, read_answer, read_complaint, request_body
 from unicorn.llm.endpoint import Endpoint, Endpoints
 from unicorn.llm.flight import Flight
 from unicorn.llm.generator import Request, Result
@@ -25,9 +25,9 @@ if TYPE_CHECKING:  # it takes a third of a second
 
 CONNECT_SECONDS = 30.0
 LONGEST_PAUSE = 30.0  # seconds before a request is sent again
-FIRST_PATIENCE = 20.0  # seconds without any answer, where there has never been one
+MOST_TURNED_AWAY = 100  # times that a request is one too many, before it counts as unanswered
 
-AGAIN = {408, 409, 425, 429}  # and all from 500: the request may be sent again as it is
+AGAIN = {408, 409, 425}  # and all from 500: the request may be sent again as it is
 REFUSED = {400, 413, 422}  # this request, and no other; or its schema
 
 _log = logging.getLogger(__name__)
@@ -48,10 +48,10 @@ class OpenAISettings(SamplingSettings):
     endpoints: list[str] = field(default_factory=lambda: ["https://api.openai.com/v1"])
     api_key_env: str = "OPENAI_API_KEY"  # the environment variable that holds the key; without it none is sent
     concurrency: int = 256  # requests in flight at each endpoint
-    timeout: float = 600.0  # seconds for an answer
+    timeout: float = 300.0  # seconds for an answer
     max_tries: int = 6  # of a request that fails on its way, before it counts as unanswered
     patience: float = 300.0  # seconds without an answer of any endpoint, before all is stopped
-    extra_body: dict[str, Any] = field(default_factory=dict[str, Any])  # what else the server is told with each request
+    extra_body: dict[str, Any] = field(default_factory=dict[str, Any])  # what else each request says; null: says not
     price: PriceSettings = field(default_factory=PriceSettings)
 
     def __post_init__(self) -> None:
@@ -86,7 +86,8 @@ class OpenAIGenerator:
     def __init__(self, settings: OpenAISettings, key: str) -> None:
         self._settings = settings
         self._key = key
-        self._endpoints = Endpoints([Endpoint(address, settings.concurrency) for address in settings.endpoints])
+        endpoints = [Endpoint(address, settings.concurrency) for address in settings.endpoints]
+        self._endpoints = Endpoints(endpoints, settings.patience)
         self._fixed = {"model": settings.model} | settings.sampling | settings.extra_body
 
     @property
@@ -115,7 +116,7 @@ class OpenAIGenerator:
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Result]:
         """See Generator. Raises UserError if no endpoint answers, or one refuses the key or the model."""
-        self._endpoints.answered_at = time.monotonic()
+        self._endpoints.begin()
         with asyncio.Runner() as runner:
             session = runner.run(self._connect())
             size = self._settings.concurrency * len(self._endpoints.all)
@@ -140,29 +141,38 @@ class OpenAIGenerator:
 
     async def _answer(self, session: "aiohttp.ClientSession", request: Request) -> Result:
         """The answer to one request, after as many tries as it may take. Raises UserError."""
+        tries = turned_away = 0
         reason = ""
-        for number in range(self._settings.max_tries):
-            if number:
-                await asyncio.sleep(random.uniform(0.0, min(0.5 * 2**number, LONGEST_PAUSE)))
+        while tries < self._settings.max_tries and turned_away < MOST_TURNED_AWAY:
+            if pauses := tries + turned_away:
+                await asyncio.sleep(random.uniform(0.0, min(0.5 * 2**pauses, LONGEST_PAUSE)))
             endpoint = await self._endpoints.choose()
             began = time.monotonic()
             endpoint.in_flight += 1
             try:
                 result = await self._try(session, endpoint, request)
-            except UnavailableError as error:
+            except TooManyError as error:  # which says nothing of this request: it is no try of it
+                turned_away += 1
                 reason = f"{endpoint.host}: {error}"
-                endpoint.failed(str(error), began, error.seconds)
-                self._require_life()
+                endpoint.asks_for_less(str(error), began, error.seconds)
+                self._endpoints.require_life()
+            except UnavailableError as error:
+                tries += 1
+                reason = f"{endpoint.host}: {error}"
+                endpoint.failed(str(error), began)
+                self._endpoints.require_life()
             else:
-                endpoint.answered()
-                self._endpoints.answered_at = time.monotonic()
+                self._endpoints.answered(endpoint)
                 return result
             finally:
                 endpoint.in_flight -= 1
         return Result(id=request.id, error=reason)
 
     async def _try(self, session: "aiohttp.ClientSession", endpoint: Endpoint, request: Request) -> Result:
-        """One try, in which a server that refuses a schema is asked without. Raises UnavailableError and UserError."""
+        """One try, in which a server that refuses a schema is asked without.
+
+        Raises UnavailableError, TooManyError and UserError.
+        """
         structured = request.schema is not None and endpoint.takes_schemas is not False
         status, content, after = await self._post(session, endpoint, request, structured=structured)
         if status in REFUSED and structured and endpoint.takes_schemas is None:
@@ -175,10 +185,12 @@ class OpenAIGenerator:
         if status == HTTPStatus.OK:
             return read_answer(request.id, content)
         complaint = self._without_key(read_complaint(status, content))
+        if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and after is not None):
+            raise TooManyError(complaint, after)
         if status in AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise UnavailableError(complaint, after)
+            raise UnavailableError(complaint)
         if status in REFUSED:
-            return Result(id=request.id, error=complaint)
+            return Result(id=request.id, error=complaint, refused=True)
         if endpoint.answers:  # it knew key and model before: what stands in front of it does not
             raise UnavailableError(complaint)
         raise UserError(
@@ -200,17 +212,6 @@ class OpenAIGenerator:
             raise UnavailableError(f"no answer in {self._settings.timeout:g} s") from error
         except (ClientError, OSError) as error:
             raise UnavailableError(self._without_key(in_a_line(error))) from error
-
-    def _require_life(self) -> None:
-        """Raises UserError if all endpoints have failed for too long."""
-        known = any(endpoint.answers for endpoint in self._endpoints.all)
-        seconds = self._endpoints.out_for
-        if seconds > (self._settings.patience if known else min(self._settings.patience, FIRST_PATIENCE)):
-            failures = "; ".join(f"{endpoint.host}: {endpoint.failing}" for endpoint in self._endpoints.all)
-            raise UserError(
-                f"no endpoint of llm.endpoints has answered for {seconds:.0f} s ({failures}). "
-                "Start the servers or mend the addresses, and run the same command again: what was answered is kept."
-            )
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "...") if self._key else text

@@ -74,7 +74,7 @@ class GrammarGenerator:
             return Result(id=request.id, text=rng.choice(_REFUSALS))
         unknown = set[str]() if request.schema else set(words(request.messages[-1].content)) - _VOCABULARY
         if unknown:
-            return Result(id=request.id, error=f"{min(unknown)!r} is no word of the embedded world")
+            return Result(id=request.id, error=f"{min(unknown)!r} is no word of the embedded world", refused=True)
         text = _instruction(request, request.schema) if request.schema else _caption(request)
         if chance < self._refused + self._malformed:
             cut = text[: rng.randrange(len(text))]

@@ -24,11 +24,17 @@ from unicorn.synthesis.usage import Usage
 GROUP_SIZE = 128  # answers that are acknowledged together,
 _GROUP_SECONDS = 1.0  # or as many as come in this time
 
-OPEN_ITEMS = 65_536
-"""No further block is begun while more items are open: memory does not grow with the number of seeds."""
+OPEN_ITEMS = 262_144
+"""No further block is begun while more items are open: memory does not grow with the number of seeds.
+
+It is what a thousand answers a second need where some take minutes.
+"""
 
 HOPELESS = 500
 """If none of so many first answers can be used, or so many requests in a row have none, it will not get better."""
+
+MANY = 20
+"""So many requests without an answer are no matter of what is asked."""
 
 Item = TypeVar("Item", bound=Identified)
 Record = TypeVar("Record")
@@ -38,11 +44,15 @@ Screened = TypeVar("Screened", contravariant=True)
 class Screen(Protocol[Screened]):
     """A look at the records of a block beside those of all blocks before it."""
 
+    def look(self, records: Sequence[Screened]) -> None:
+        """Do what can be done with records as they come, so that there is less to do when their block is settled."""
+        ...
+
     def verdicts(self, records: Sequence[Screened]) -> list[Verdict]:
         """On those that may not stay; the same for the same records."""
         ...
 
-    def keep(self, block: int) -> None:
+    def keep(self, block: int, records: Sequence[Screened]) -> None:
         """What was looked at last is written, and stays: the records of later blocks are compared with it."""
         ...
 
@@ -65,7 +75,7 @@ class Asking(Generic[Item, Record]):
         self.unusable: Counter[str] = Counter()
         self._open: dict[int, OpenBlock[Item, Record]] = {}  # in their order
         self._block_of: dict[str, OpenBlock[Item, Record]] = {}
-        self._fresh: Iterator[Item] = iter(())  # of the block begun last
+        self._fresh: deque[Item] = deque()
         self._again: deque[Item] = deque()
         self._group: list[Result] = []  # answers that are not acknowledged yet
         self._acknowledged_at = time.monotonic()
@@ -89,6 +99,7 @@ class Asking(Generic[Item, Record]):
                     if self._open and not answered:
                         raise RuntimeError(f"{self.generator.name} has left all its requests without a result")
                     self._again = deque(item for block in self._open.values() for item in block.waiting())
+                    self._fresh.clear()  # it is among them
         finally:
             for block in self._open.values():
                 block.journal.close()
@@ -98,9 +109,11 @@ class Asking(Generic[Item, Record]):
         asked = sum((block.asked for block in list(self._open.values())), self.part.asked)
         cost = self.generator.cost(asked.prompt_tokens, asked.completion_tokens)
         turned_away = self.unusable + sum((block.unusable for block in list(self._open.values())), Counter[str]())
+        given_up = self.part.rejected.total() + sum(block.given_up for block in list(self._open.values()))
         notes = [
             "" if cost is None else f"${cost:,.2f}",
             f"{turned_away.total():,} answers turned away" if turned_away else "",
+            f"{given_up:,} items given up" if given_up else "",
             self.generator.health,
         ]
         return ", ".join(filter(None, notes))
@@ -147,9 +160,10 @@ class Asking(Generic[Item, Record]):
         """What to ask about next; None where everything waits for an answer."""
         if self._again:
             return self._again.popleft()
-        while (item := next(self._fresh, None)) is None and self._begin_block():
-            pass
-        return item
+        while not self._fresh and self._begin_block():
+            if self._again:
+                return self._again.popleft()
+        return self._fresh.popleft() if self._fresh else None
 
     def _begin_block(self) -> bool:
         """Open the next block, with what an earlier run has left of it. False if there is none, or no room for it."""
@@ -162,7 +176,7 @@ class Asking(Generic[Item, Record]):
         block = OpenBlock(items, self.stage, self.part.journal(number), self.settings.max_attempts)
         self._open[number] = block
         self._block_of |= dict.fromkeys((item.id for item in items), block)
-        self._fresh = block.waiting()
+        self._fresh.extend(block.waiting())  # before it may be screened: what is turned away then goes elsewhere
         self._advance(block.settled)
         self._write_settled()
         return True
@@ -179,6 +193,8 @@ class Asking(Generic[Item, Record]):
         for block, results in of_block.items():
             settled = block.settled
             block.acknowledge(results)
+            if self.screen:
+                self.screen.look(block.records_of(results))
             self._advance(block.settled - settled)
             self._again.extend(block.items[result.id] for result in results if block.is_waiting(result.id))
         self._write_settled()
@@ -196,7 +212,7 @@ class Asking(Generic[Item, Record]):
             block.journal.close()
             self.part.write(number, block.records, block.rejects, block.asked)
             if self.screen:
-                self.screen.keep(number)
+                self.screen.keep(number, block.records)
             self.unusable += block.unusable
             del self._open[number]
             for id_ in block.items:
@@ -212,7 +228,7 @@ class Asking(Generic[Item, Record]):
     def _require_hope(self, block: OpenBlock[Item, Record]) -> None:
         """Raises UserError if a block comes to nothing for a reason that is not its items'."""
         settled, failures = block.settled == len(block), block.unusable.total()
-        if settled and failures and not block.records and block.unanswered == failures:
+        if settled and failures >= MANY and not block.records and block.unanswered == failures:
             raise self._no_answers(failures, block.rejects[-1].answer)
         if not self.part.rows and not block.records and failures and (settled or failures >= HOPELESS):
             reason, count = block.unusable.most_common(1)[0]

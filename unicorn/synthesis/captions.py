@@ -12,7 +12,7 @@ from unicorn.report.progress import progress
 from unicorn.seeds import SeedSource
 from unicorn.synthesis.alike import Alike
 from unicorn.synthesis.asking import Asking
-from unicorn.synthesis.parsing import read_caption
+from unicorn.synthesis.parsing import RULES, read_caption
 from unicorn.synthesis.prompt import Prompt
 from unicorn.synthesis.settings import Duplicates, SynthesisSettings
 from unicorn.synthesis.stage import StageReport
@@ -34,6 +34,7 @@ def write_captions(
         "words": [settings.words_min, settings.words_max],
         "duplicates": settings.duplicates.value,
         "english": settings.english,
+        "rules": RULES,
         "max_attempts": settings.max_attempts,
         "seed": seed,
     }
@@ -52,6 +53,8 @@ def write_captions(
                 part.write(block, [as_it_is(item) for item in items])
                 advance(len(items))
     part.complete(ceil(len(seeds) / writer.block_size))
+    if alike:
+        alike.forget()
     return asking.report(time.monotonic() - began)
 
 

@@ -13,7 +13,7 @@ from unicorn.report.progress import progress
 from unicorn.synthesis.asking import Asking
 from unicorn.synthesis.conversations import conversation
 from unicorn.synthesis.keyed import keyed_random
-from unicorn.synthesis.parsing import pairs_schema, read_pairs, validator_of
+from unicorn.synthesis.parsing import RULES, pairs_schema, read_pairs, validator_of
 from unicorn.synthesis.prompt import Prompt
 from unicorn.synthesis.settings import SynthesisSettings
 from unicorn.synthesis.stage import StageReport
@@ -37,6 +37,7 @@ def write_instructions(
         "instructed": settings.instructed,
         "pairs": [settings.pairs_min, settings.pairs_max],
         "english": settings.english,
+        "rules": RULES,
         "max_attempts": settings.max_attempts,
         "seed": seed,
     }
