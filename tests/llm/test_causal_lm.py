@@ -97,12 +97,14 @@ def test_a_schema_that_cannot_be_followed_is_an_error(build: Build) -> None:
     unknown = {"type": "array", "uniqueItems": True, "items": {"type": "integer"}, "contains": {"const": 3}}
     found = list(build().generate([asks(schema=impossible), asks(schema=unknown), asks()]))
     assert [bool(result.error) for result in sorted(found, key=lambda result: not result.error)] == [True, True, False]
+    assert all(result.refused == bool(result.error) for result in found)
 
 
 def test_a_request_that_leaves_no_room_is_an_error(build: Build) -> None:
     (result,) = build().generate([asks("x" * tiny_chat.CONTEXT)])
     assert result.error
     assert "tokens and an answer of 48 do not fit the 1,024 that the model reads" in result.error
+    assert result.refused
 
 
 def test_a_template_that_refuses_a_turn_is_an_error(tmp_path: Path, build: Build) -> None:
@@ -110,6 +112,7 @@ def test_a_template_that_refuses_a_turn_is_an_error(tmp_path: Path, build: Build
     generator = build(model=tiny_chat.save(tmp_path, template=template))
     found = list(generator.generate([asks(), asks(messages=(Message(role=Role.USER, content="hello"),))]))
     assert ["no system" in (result.error or "") for result in found] == [True, False]
+    assert [result.refused for result in found] == [True, False]
 
 
 class TestMemory:

@@ -140,6 +140,7 @@ def test_what_cannot_be_asked_is_an_error_and_the_rest_is_answered(generator: Ge
     assert failed.error
     assert len(failed.error.splitlines()) == 1
     assert not failed.text
+    assert failed.refused
     assert all(result.error is None for result in found.values())
 
 

@@ -66,9 +66,11 @@ def test_the_engine_is_told_what_the_settings_say(record: Path) -> None:
 
 def test_what_fails_is_an_error_and_what_is_cut_says_so(record: Path) -> None:
     generator = build(max_tokens=30)
-    long, failed, cut = ask(generator, "x" * 2000, "fail", "y" * 40)
+    long, failed, cut, dead = ask(generator, "x" * 2000, "fail", "y" * 40, "dead")
     assert long.error == "The decoder prompt (length 2000) is longer than the maximum"
     assert failed.error == "vLLM ended the answer: error"
+    assert [each.refused for each in (long, failed, cut, dead)] == [True, False, False, False]
+    assert dead.error == "EngineCore encountered an issue"
     assert (cut.text, cut.finish_reason) == ("y" * 30, "length")
     (bound,) = ask(generator, "x", schema=SCHEMA)
     assert bound.finish_reason == "length"

@@ -115,10 +115,11 @@ class CausalLMGenerator:
             )["input_ids"]
             schema = model.schemas.answer(request.schema) if request.schema else None
         except Exception as error:  # the template is a program of the model's author, and may raise what it likes
-            return Result(id=request.id, error=in_a_line(error))
+            return Result(id=request.id, error=in_a_line(error), refused=True)
         if model.context and len(tokens) + self._settings.max_tokens > model.context:
             return Result(
                 id=request.id,
+                refused=True,
                 error=f"{len(tokens):,} tokens and an answer of {self._settings.max_tokens:,} do not fit the "
                 f"{model.context:,} that the model reads",
             )
@@ -142,7 +143,8 @@ class CausalLMGenerator:
 
     def _result(self, prompt: Prompt, tokens: list[int]) -> Result:
         if prompt.schema and prompt.schema.error:
-            return Result(id=prompt.id, error=f"the schema cannot be followed: {prompt.schema.error}")
+            error = f"the schema cannot be followed: {prompt.schema.error}"
+            return Result(id=prompt.id, error=error, refused=True)  # its seed would lead there again
         return Result(
             id=prompt.id,
             text=self._model.tokenizer.decode(

@@ -151,5 +151,6 @@ class VLLMGenerator:
             raise UserError(f"vLLM has ended: {engine.last_words()}. Run the command again to go on from here.")
         told = orjson.loads(line)
         if "error" in told:
-            told = {"id": told["id"], "error": in_a_line(RuntimeError(told["error"]))}
+            refused = told.get("refused", False)
+            told = {"id": told["id"], "error": in_a_line(RuntimeError(told["error"])), "refused": refused}
         return told

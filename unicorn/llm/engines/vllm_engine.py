@@ -37,7 +37,9 @@ def main() -> None:
             try:
                 engine.add_request(request["id"], prompt(tokenizer, request), parameters(request, settings["sampling"]))
             except Exception as error:  # of vLLM or of the chat template; the others are answered all the same
-                write(out, {"id": request["id"], "error": str(error) or type(error).__name__})
+                kind = type(error).__name__
+                refused = kind != "EngineDeadError"  # which the next step raises, too
+                write(out, {"id": request["id"], "error": str(error) or kind, "refused": refused})
         if engine.has_unfinished_requests():
             for output in engine.step():
                 if output.finished:

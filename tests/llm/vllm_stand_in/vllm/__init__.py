@@ -17,6 +17,10 @@ class VLLMValidationError(Exception):
     pass
 
 
+class EngineDeadError(Exception):
+    pass
+
+
 @dataclass
 class EngineArgs:
     model: str = "Qwen/Qwen3-0.6B"
@@ -103,6 +107,8 @@ class LLMEngine:
         tokens = prompt["prompt_token_ids"]
         if len(tokens) >= (self.arguments.max_model_len or 1000):
             raise VLLMValidationError(f"The decoder prompt (length {len(tokens)}) is longer than the maximum.")
+        if bytes(tokens) == b"dead":
+            raise EngineDeadError("EngineCore encountered an issue.")
         assert params.output_kind is RequestOutputKind.FINAL_ONLY
         assert params.max_tokens is not None
         assert request_id not in self.waiting
