@@ -1,5 +1,6 @@
 """From a dataset to a repository of the Hub, and back from there."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from unicorn.dataset.push import push
 from unicorn.errors import UserError
 from unicorn.files import lock_folder
 from unicorn.report.metrics import write_metrics
+from unicorn.synthesis.report import write_report
 
 
 @pytest.fixture
@@ -68,6 +70,44 @@ def test_the_card_says_under_what_terms_and_where(folder: Path) -> None:
         "llama3 (LICENSE). The terms of the seeds",
     ):
         assert said in card.text
+
+
+def licence_of(folder: Path) -> dict[str, str]:
+    told = DatasetCard.load(folder / "README.md").data.to_dict()
+    return {key: value for key, value in told.items() if key.startswith("license")}
+
+
+def test_a_licence_stays_until_another_is_given(hub: SmallHub, folder: Path) -> None:
+    llama = Licence(license="other", license_name="llama3: community", license_link="LICENSE")
+    push(folder, "me/things", private=False, licence=llama)
+    push(folder, "me/things", private=False, licence=Licence())
+    assert licence_of(folder) == vars(llama)
+    assert hub.files["me/things"]["README.md"] == (folder / "README.md").read_bytes()
+    shutil.rmtree(folder / "instructions")  # and made again
+    example.write(folder)
+    write_report(folder)
+    assert licence_of(folder) == vars(llama)
+    assert "llama3: community (LICENSE). The terms of the seeds" in (folder / "README.md").read_text()
+    push(folder, "me/things", private=False, licence=Licence(license="mit"))
+    assert licence_of(folder) == {"license": "mit"}
+
+
+@pytest.mark.parametrize(
+    ("card", "kept"),
+    [
+        ("---\nlicense: mit\n---\n# Mine\n", {"license": "mit"}),
+        ("# Mine, without metadata\n", {}),
+        ("---\nlicense: [mit\n---\n", {}),
+        ("---\n# nothing\n---\n", {}),
+    ],
+)
+def test_a_licence_that_was_written_by_hand_stays(
+    folder: Path, card: str, kept: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "README.md").write_text(card)
+    write_report(folder)
+    assert licence_of(folder) == kept
+    assert ("its metadata cannot be read" in caplog.text) == ("[mit" in card)
 
 
 @pytest.mark.usefixtures("hub")

@@ -1,21 +1,26 @@
 """The dataset card: what `datasets`, the Hub and a person read first."""
 
+import logging
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
 from unicorn.dataset.manifest import Manifest, Part
 from unicorn.dataset.texts import Texts
+from unicorn.errors import in_a_line
 from unicorn.files import replacing
 from unicorn.records import Caption, Instruction, Task
 from unicorn.report.metrics import METRICS, read_metrics
 from unicorn.report.table import flat_rows, markdown_table
 
+CARD_NAME = "README.md"
 REPORT = "report"
 """The folder, in that of a dataset, in which its report lies."""
+_FRONT = re.compile(r"---\n(.*?)^---$", re.DOTALL | re.MULTILINE)
 CARD = """\
 ---
 {metadata}---
@@ -35,6 +40,9 @@ points at its caption by `caption_id`; row i of the embeddings is the vector of 
 SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B", "1B<n<10B")
 
 
+_log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Licence:
     """Under what terms others may use a dataset, as the Hub's fields say it; a name and a link go with "other"."""
@@ -42,6 +50,18 @@ class Licence:
     license: str | None = None
     license_name: str | None = None
     license_link: str | None = None
+
+    @classmethod
+    def of_card(cls, path: Path) -> Self:
+        """The one in the metadata of a card; none if there is no such card."""
+        front = _FRONT.match(path.read_text(encoding="utf-8")) if path.exists() else None
+        try:
+            told = yaml.safe_load(front[1]) if front else None
+        except yaml.YAMLError as error:
+            _log.warning("%s: its metadata cannot be read (%s), and a licence in it is lost", path, in_a_line(error))
+            told = None
+        told = told if isinstance(told, dict) else {}
+        return cls(**{item.name: told.get(item.name) for item in fields(cls)})
 
     @property
     def fields(self) -> dict[str, str]:
@@ -80,13 +100,17 @@ def describe(texts: Texts, *, address: str = "FOLDER", licence: Licence | None =
 
 
 def save_card(folder: Path, manifest: Manifest, details: Details = BARE) -> None:
-    """Write `README.md`, with one `datasets` config for each finished part that is Parquet."""
+    """Write `README.md`, with one `datasets` config for each finished part that is Parquet.
+
+    Where the details name no licence, that of the card which was there stays.
+    """
+    licence = details.licence if details.licence.fields else Licence.of_card(folder / CARD_NAME)
     complete = [part for part in Part if part in manifest.parts and manifest.parts[part].complete]
     texts = [part for part in complete if part is not Part.EMBEDDINGS]
     counts = {part: manifest.parts[part].rows for part in complete}
     metadata: dict[str, Any] = {
         "configs": [{"config_name": part.value, "data_files": f"{part}/*.parquet"} for part in texts],
-        **details.licence.fields,
+        **licence.fields,
         "size_categories": [_size(counts.get(Part.CAPTIONS, 0))],
         "tags": ["unicorn", "synthetic", "text-only-training"],
     }
@@ -99,9 +123,9 @@ def save_card(folder: Path, manifest: Manifest, details: Details = BARE) -> None
         address=details.address,
         made_by=markdown_table(("", ""), [[key, _cell(value)] for key, value in made_by]),
         examples=_examples(details),
-        licence=_licence(details.licence),
+        licence=_licence(licence),
     )
-    with replacing(folder / "README.md") as path:
+    with replacing(folder / CARD_NAME) as path:
         path.write_text(card, encoding="utf-8")
 
 

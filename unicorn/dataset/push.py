@@ -4,7 +4,8 @@
     python -m unicorn.dataset.push data/unicorn ORG/NAME --license other --license-name llama3 --license-link URL
 
 Whoever has the name then reads it by `datasets.load_dataset("ORG/NAME", "captions")`, or downloads the folder and
-trains on it. The card is `README.md` of the dataset's folder. The token is that of `hf auth login`, or HF_TOKEN.
+trains on it. The card is `README.md` of the dataset's folder; the licence in it stays until another is given. The token
+is that of `hf auth login`, or HF_TOKEN.
 """
 
 from argparse import Namespace
@@ -13,14 +14,14 @@ from pathlib import Path
 from huggingface_hub import HfApi
 
 from unicorn import command_line
-from unicorn.dataset.card import REPORT, Licence, describe, save_card
+from unicorn.dataset.card import CARD_NAME, REPORT, Licence, describe, save_card
 from unicorn.dataset.manifest import Part
 from unicorn.dataset.texts import Texts
 from unicorn.errors import UserError, in_a_line
 from unicorn.files import lock_folder
 from unicorn.report.table import facts_table, show
 
-WHAT_IS_PUSHED = ("README.md", "manifest.json", "rejects/*", f"{REPORT}/*", *(f"{part}/*" for part in Part))
+WHAT_IS_PUSHED = (CARD_NAME, "manifest.json", "rejects/*", f"{REPORT}/*", *(f"{part}/*" for part in Part))
 WHAT_IS_NOT = ("*.journal.jsonl", "*.partial")
 
 
@@ -74,7 +75,7 @@ if __name__ == "__main__":
     parser.add_argument("dataset", type=Path, help="the dataset's folder")
     parser.add_argument("repository", metavar="ORG/NAME", help="the repository of the Hub; made if need be")
     parser.add_argument("--private", action="store_true", help="make that repository a private one")
-    parser.add_argument("--license", help="what the card says, such as cc-by-4.0")
+    parser.add_argument("--license", help="what the card says, such as cc-by-4.0 (as before)")
     parser.add_argument("--license-name", help="with --license other: its name")
     parser.add_argument("--license-link", help="with --license other: where it can be read")
     command_line.run(main, parser.parse_args())
