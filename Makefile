@@ -3,8 +3,8 @@
 # make ablations  what each choice of the defaults is worth: longer
 # make analyses  the gap by domain and shifted test sets over three seeds: minutes, and no training
 # make bench  the data path beside the published way, the encoding beside others, the geometry of a million pairs (5 GB of
-#             disk for a while), training beside the published recipe; writes docs/bench.md, encoding.md,
-#             geometry_at_scale.md, training_speed.md
+#             disk for a while), training beside the published recipe, synthesis beside the limit of its server; writes
+#             docs/bench.md, encoding.md, geometry_at_scale.md, training_speed.md, synthesis_speed.md
 # make test   every fast test;  make check: lint, format, types, import direction
 
 PYTHON ?= python3
@@ -66,6 +66,7 @@ bench: .venv/dev
 	$(BIN)/python -m bench.encoding
 	$(BIN)/python -m bench.geometry
 	$(BIN)/python -m bench.training
+	$(BIN)/python -m bench.synthesis
 
 test: .venv/dev
 	$(ONE_THREAD) $(BIN)/python -m pytest
