@@ -18,13 +18,13 @@ from jaxtyping import Int64
 from rensa import RMinHashDeduplicator  # pyright: ignore[reportAttributeAccessIssue] (compiled)
 
 from unicorn.records import Role, Task
+from unicorn.synthesis.alike import SHINGLE
 from unicorn.synthesis.keyed import keyed_integer
 
 pc = cast("Any", pyarrow.compute)  # whose functions are made on import, unseen by pyright
 
 SAMPLE = 100_000
 """Captions that are looked at closely, about, where there are more."""
-SHINGLE = 3  # words in a row
 ALIKE = 0.7
 """The share of shingles, of those that two captions have together, from which on they are near duplicates."""
 WORD = re.compile(r"\w+(?:['\u2019-]\w+)*")

@@ -9,7 +9,8 @@ from unicorn.records import Role, Task
 from unicorn.report.figures import histogram, shares
 from unicorn.report.html import DataTable, Highlight, Report, Section, settings_section
 from unicorn.report.table import Cell
-from unicorn.synthesis.measures import ALIKE, LETTERS, SHINGLE, CaptionMeasures, InstructionMeasures
+from unicorn.synthesis.alike import SHINGLE
+from unicorn.synthesis.measures import ALIKE, LETTERS, CaptionMeasures, InstructionMeasures
 from unicorn.synthesis.usage import Usage
 
 PAPER: Mapping[str, Cell] = {
