@@ -1,6 +1,7 @@
 """JSON in the LLaVA form: into a dataset, out of one, and there and back again."""
 
 import json
+import shutil
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from unicorn.dataset.texts import Texts
 from unicorn.errors import UserError
 from unicorn.files import make_folder
 from unicorn.records import Caption, Instruction, Message, Role, Task
+from unicorn.report.metrics import read_metrics
+from unicorn.synthesis.report import write_report
 
 CHOICE = "Which color is the cat?\nA. red\nB. black\nC. grey\nD. white"
 
@@ -205,12 +208,13 @@ def test_a_download_cut_short_is_named_and_goes_on_once_it_is_whole(tmp_path: Pa
         import_llava([tmp_path / "all.json"], tmp_path / "made", block_size=3)
 
 
-@pytest.mark.parametrize("stopped", range(1, 12))
+@pytest.mark.parametrize("stopped", range(1, 15))
 def test_stopped_anywhere_it_goes_on_to_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: int
 ) -> None:
     records = [published(number) for number in range(8)] + [instructed(number, "What?", "That.") for number in (7, 0)]
-    file = save(tmp_path / "all.json", [*records, "bad"])
+    bad = ["bad", published(3) | {"conversations": ["bad"]}, published(0), {"id": "nobody"}]
+    file = save(tmp_path / "all.json", [*records, *bad])
     import_llava([file], tmp_path / "whole", block_size=3)
     with monkeypatch.context() as patch:
         patch.setattr(waiting, "_HELD_BYTES", 0)  # all go to their files at once
@@ -246,6 +250,38 @@ def test_memory_holds_a_block_and_not_the_file(tmp_path: Path, monkeypatch: pyte
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[2] < peaks[1] + 600 * 300  # of 600 more records of 1,400 letters, their ids
+
+
+def test_memory_does_not_grow_with_what_is_turned_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "_HELD_BYTES", 1 << 14)
+    peaks: list[int] = []
+    for count in (50, 200, 800):
+        more = [{"id": "nobody", "note": "x" * 1000}, published(0) | {"conversations": ["x" * 1000]}]
+        file = save(tmp_path / f"{count}.json", [published(0), *(more * count)])
+        tracemalloc.start()
+        made = import_llava([file], tmp_path / f"{count}", block_size=50)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert [sum(reasons.values()) for reasons in made.rejected.values()] == [count, count]
+        assert len(rejects(tmp_path / f"{count}", "captions")) == count
+    assert peaks[2] < peaks[1] + 20_000  # of 1,200 more of 1,000 letters
+
+
+def test_what_was_turned_away_is_in_the_report_and_goes_with_its_part(tmp_path: Path) -> None:
+    bad = ["bad", "bad", published(1) | {"conversations": ["bad"]}]
+    made = tmp_path / "made"
+    import_llava([save(tmp_path / "all.json", [published(0), *bad])], made)
+    write_report(made)
+    metrics = read_metrics(made / "report")
+    assert {key: number for key, number in metrics.items() if key.startswith("rejected")} == {
+        "rejected": 3,
+        "rejected/captions/not_a_JSON_object": 2,
+        "rejected/instructions/conversations_are_no_list_of_from_and_value": 1,
+    }
+    shutil.rmtree(made / "captions")
+    shutil.rmtree(made / "instructions")
+    import_llava([save(tmp_path / "other.json", [published(0)])], made)
+    assert not rejects(made, "captions")
 
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(

@@ -65,16 +65,18 @@ def import_llava(
         with progress("records", note=lambda: f"{reader.rejected:,} rejected") as advance:
             for file in files:
                 _read(file, reader, advance)
+        waiting.tell(Part.CAPTIONS, folder)
         captions.finish()
-        rejected = {Part.CAPTIONS: captions.part.rejected}
+        rejected = {Part.CAPTIONS: waiting.rejected[Part.CAPTIONS]}
         count = 0
         if not waiting.empty:
             part = writer.instructions(source | {"task": task or "named or guessed"})
+            waiting.tell(Part.INSTRUCTIONS, folder)
             for block in captions.part.blocks:
                 if not part.finished(block):
-                    part.write(block, *waiting.take(block))
+                    part.write(block, waiting.take(block))
             part.complete(len(captions.part.blocks))
-            count, rejected[Part.INSTRUCTIONS] = part.rows, part.rejected
+            count, rejected[Part.INSTRUCTIONS] = part.rows, waiting.rejected[Part.INSTRUCTIONS]
     return Imported(captions=captions.part.rows, instructions=count, rejected=rejected)
 
 
@@ -102,7 +104,6 @@ class _Captions:
         self._rows: dict[str, int] = {}
         self._digests = array("Q")  # of the texts, by row
         self._block: list[Caption] = []
-        self._rejects: list[Reject] = []
 
     def row(self, record: LlavaRecord) -> tuple[int, bool]:
         """The row of a record's caption, and whether the record brought it. Raises Unreadable."""
@@ -124,14 +125,11 @@ class _Captions:
     def block_of(self, row: int) -> int:
         return row // self._size
 
-    def reject(self, reject: Reject) -> None:
-        self._rejects.append(reject)
-
     def _write(self) -> None:
         block = self.block_of(len(self._rows) - 1)
         if not self.part.finished(block):
-            self.part.write(block, self._block, self._rejects)
-        self._block, self._rejects = [], []
+            self.part.write(block, self._block)
+        self._block = []
 
     def finish(self) -> None:
         """Write the last block."""
@@ -156,14 +154,14 @@ class _Reader:
             record = LlavaRecord.of(values)
             row, new = self._captions.row(record)
         except Unreadable as unreadable:
-            self._captions.reject(self._reject(Part.CAPTIONS, unreadable.reason, place, values))
+            self._reject(Part.CAPTIONS, unreadable.reason, place, values)
             return
         block = self._captions.block_of(row)
         self.used += new
         try:
             messages = tuple(Message(role=role, content=text) for role, text in record.turns)
         except Unreadable as unreadable:
-            self._waiting.reject(block, self._reject(Part.INSTRUCTIONS, unreadable.reason, place, values))
+            self._reject(Part.INSTRUCTIONS, unreadable.reason, place, values)
             return
         if messages:
             self.used += not new
@@ -171,13 +169,14 @@ class _Reader:
             name = f"{record.id}/{task}"
             self._waiting.add(block, row, Instruction(id=name, caption_id=record.id, task=task, messages=messages))
         elif not new:
-            self._captions.reject(self._reject(Part.CAPTIONS, Reason.REPEATED, place, values))
+            self._reject(Part.CAPTIONS, Reason.REPEATED, place, values)
 
-    def _reject(self, part: Part, reason: Reason, place: str, values: Any) -> Reject:
+    def _reject(self, part: Part, reason: Reason, place: str, values: Any) -> None:
         self.rejected += 1
         self.why = reason
         shown = json.dumps(values, ensure_ascii=False)[:SHOWN]
-        return Reject(id=place, stage=part, reason=reason, attempts=1, answer=shown)
+        reject = Reject(id=place, stage=part, reason=reason, attempts=1, answer=shown)
+        self._waiting.reject(part, reject)
 
 
 def main(arguments: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Instructions that are read in any order, and wait for the block of their caption to be written."""
+"""What an import reads, in files: instructions until the block of their caption is written, and what is turned away."""
 
 import shutil
 from collections import Counter, defaultdict
@@ -9,20 +9,23 @@ from typing import Any, Self
 
 import orjson
 
-from unicorn.files import cannot_write, make_folder
+from unicorn.dataset.manifest import Part
+from unicorn.files import cannot_write, make_folder, replacing
 from unicorn.records import Instruction, Reject
 
 _HELD_BYTES = 32 << 20  # before they are put down
 
 
 class Waiting:
-    """Instructions, and those rejected, until the block of their caption is written: in files, one a block."""
+    """Instructions by block, and what was turned away by part; memory holds little of either."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._held: defaultdict[int, list[bytes]] = defaultdict(list)
+        self._held: defaultdict[Path, list[bytes]] = defaultdict(list)
         self._bytes = 0
-        self.empty = True
+        self._instructions = 0
+        self.rejected: defaultdict[Part, Counter[str]] = defaultdict(Counter)
+        """What was turned away, counted by part and reason."""
 
     def __enter__(self) -> Self:
         shutil.rmtree(self._folder, ignore_errors=True)  # what a run that was killed has left
@@ -31,26 +34,31 @@ class Waiting:
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    @property
+    def empty(self) -> bool:
+        """Whether there has been no instruction, good or bad."""
+        return not (self._instructions or self.rejected[Part.INSTRUCTIONS])
+
     def add(self, block: int, row: int, instruction: Instruction) -> None:
         """Keep an instruction for the block and the row of its caption."""
-        self._hold(block, {"row": row, "instruction": instruction.to_dict()})
+        self._instructions += 1
+        self._hold(self._path(block), {"row": row, "instruction": instruction.to_dict()})
 
-    def reject(self, block: int, reject: Reject) -> None:
-        """Keep what was turned away for the block of its caption."""
-        self._hold(block, {"reject": asdict(reject)})
+    def reject(self, part: Part, reject: Reject) -> None:
+        """Keep what was turned away."""
+        self.rejected[part][reject.reason] += 1
+        self._hold(self._folder / imported_rejects(part), asdict(reject))
 
-    def _hold(self, block: int, values: dict[str, Any]) -> None:
+    def _hold(self, path: Path, values: dict[str, Any]) -> None:
         line = orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE)
-        self._held[block].append(line)
+        self._held[path].append(line)
         self._bytes += len(line)
-        self.empty = False
         if self._bytes > _HELD_BYTES:
             self._put_down()
 
     def _put_down(self) -> None:
         make_folder(self._folder)
-        for block, lines in self._held.items():
-            path = self._path(block)
+        for path, lines in self._held.items():
             try:
                 with path.open("ab") as file:
                     file.writelines(lines)
@@ -59,23 +67,32 @@ class Waiting:
         self._held.clear()
         self._bytes = 0
 
-    def take(self, block: int) -> tuple[list[Instruction], list[Reject]]:
+    def take(self, block: int) -> list[Instruction]:
         """The instructions of a block in the order of their captions, a number behind an id that comes again."""
         self._put_down()
-        rows: list[tuple[int, Instruction]] = []
-        rejects: list[Reject] = []
         path = self._path(block)
-        for line in path.read_bytes().splitlines() if path.exists() else ():
-            values = orjson.loads(line)
-            if "reject" in values:
-                rejects.append(Reject(**values["reject"]))
-            else:
-                rows.append((values["row"], Instruction.from_dict(values["instruction"])))
-        rows.sort(key=lambda each: each[0])
-        return _numbered([instruction for _, instruction in rows]), rejects
+        lines = path.read_bytes().splitlines() if path.exists() else ()
+        rows = sorted(map(orjson.loads, lines), key=lambda values: values["row"])
+        return _numbered([Instruction.from_dict(values["instruction"]) for values in rows])
+
+    def tell(self, part: Part, dataset: Path) -> None:
+        """Move what was turned away of a part to the rejects of the dataset, in place of what an earlier run told."""
+        name = imported_rejects(part)
+        path = dataset / "rejects" / name
+        if not self.rejected[part]:
+            path.unlink(missing_ok=True)
+            return
+        self._put_down()
+        with replacing(path) as temporary:
+            (self._folder / name).replace(temporary)
 
     def _path(self, block: int) -> Path:
         return self._folder / f"{block:05d}.jsonl"
+
+
+def imported_rejects(part: Part) -> str:
+    """The file, in `rejects/`, of what an import has turned away of a part."""
+    return f"{part}-imported.jsonl"
 
 
 def _numbered(instructions: Sequence[Instruction]) -> list[Instruction]:

@@ -52,6 +52,7 @@ def dataset_report(
     metrics: Mapping[str, float],
     captions: CaptionMeasures,
     instructions: InstructionMeasures,
+    turned_away: Sequence[tuple[Part, str, int]],
     usage: Sequence[Usage],
 ) -> Report:
     """One page over a dataset's texts: what they are like, what was turned away, what they took, and some of them."""
@@ -62,7 +63,7 @@ def dataset_report(
         sections=[
             _captions(captions, metrics),
             *([_instructions(metrics)] if metrics["instructions"] else []),
-            *([_rejects(manifest)] if metrics["rejected"] else []),
+            *([_rejects(turned_away)] if turned_away else []),
             *([_usage(usage)] if usage else []),
             _samples(captions, instructions),
             settings_section({part: entry.made_by for part, entry in sorted(manifest.parts.items())}),
@@ -155,23 +156,12 @@ def _counts(metrics: Mapping[str, float], prefix: str, what: str, of: str) -> li
     return [DataTable(columns=(what, of, "share"), rows=rows)]
 
 
-def _rejects(manifest: Manifest) -> Section:
-    rows: list[list[Cell]] = [[part, reason, count] for part, reason, count in rejected(manifest)]
+def _rejects(turned_away: Sequence[tuple[Part, str, int]]) -> Section:
     return Section(
         title="Given up",
         text="What no attempt made good, over all runs; each is told in rejects/, with its last answer.",
-        tables=[DataTable(columns=("part", "reason", "items"), rows=rows)],
+        tables=[DataTable(columns=("part", "reason", "items"), rows=[[*each] for each in turned_away])],
     )
-
-
-def rejected(manifest: Manifest) -> list[tuple[Part, str, int]]:
-    """How many items of each part were given up, by reason, in the order of the parts."""
-    counts: dict[tuple[Part, str], int] = {}
-    for part, entry in sorted(manifest.parts.items(), key=lambda each: list(Part).index(each[0])):
-        for shard in entry.shards.values():
-            for reason, count in shard.rejected.items():
-                counts[part, reason] = counts.get((part, reason), 0) + count
-    return [(part, reason, count) for (part, reason), count in counts.items()]
 
 
 def _usage(usage: Sequence[Usage]) -> Section:

@@ -1,18 +1,22 @@
 """The report of a dataset: `report/` in its folder, with its numbers, its figures and one page."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
+
 from unicorn.dataset import Part
 from unicorn.dataset.card import REPORT, describe, save_card
 from unicorn.dataset.texts import Texts
+from unicorn.dataset.waiting import imported_rejects
 from unicorn.files import replacing
 from unicorn.report.metrics import METRICS, read_metrics, write_metrics
 from unicorn.report.progress import progress
 from unicorn.synthesis.measures import CaptionMeasures, InstructionMeasures
-from unicorn.synthesis.page import dataset_report, rejected
+from unicorn.synthesis.page import dataset_report
 from unicorn.synthesis.usage import Usage
 
 _SPACE = re.compile(r"\W+")
@@ -37,14 +41,14 @@ def write_report(dataset: Path, usage: Sequence[Usage] = ()) -> Path:
         for batch in texts.batches(Part.INSTRUCTIONS, ("id", "task", "messages")) if instructions.count else ():
             instructions.add(batch)
             advance(len(batch))
-    turned_away = rejected(texts.manifest)
+    turned_away = _turned_away(texts)
     metrics = captions.metrics() | instructions.metrics()
     metrics["rejected"] = sum(count for *_, count in turned_away)
     metrics |= {f"rejected/{part}/{_SPACE.sub('_', reason)}": count for part, reason, count in turned_away}
     folder = dataset / REPORT
     usage = _over_all_runs(usage, read_metrics(folder) if (folder / METRICS).exists() else {})
     metrics |= _taken(usage)
-    report = dataset_report(texts.manifest, metrics, captions, instructions, usage)
+    report = dataset_report(texts.manifest, metrics, captions, instructions, turned_away, usage)
     for figure in (figure for section in report.sections for figure in section.figures):
         with replacing(folder / "figures" / f"{figure.name}.png") as path:
             path.write_bytes(figure.png)
@@ -52,6 +56,21 @@ def write_report(dataset: Path, usage: Sequence[Usage] = ()) -> Path:
     write_metrics(folder, metrics)
     save_card(dataset, texts.manifest, describe(texts))
     return folder / "report.html"
+
+
+def _turned_away(texts: Texts) -> list[tuple[Part, str, int]]:
+    """How many items of each part were given up, or could not be imported, by reason."""
+    found: list[tuple[Part, str, int]] = []
+    for part in (part for part in Part if part in texts.manifest.parts):
+        counts = Counter[str]()
+        for shard in texts.manifest.parts[part].shards.values():
+            counts.update(shard.rejected)
+        path = texts.path / "rejects" / imported_rejects(part)
+        if path.exists():
+            with path.open("rb") as file:
+                counts.update(orjson.loads(line)["reason"] for line in file)
+        found += [(part, reason, count) for reason, count in counts.items()]
+    return found
 
 
 def _over_all_runs(usage: Sequence[Usage], before: Mapping[str, float]) -> list[Usage]:
