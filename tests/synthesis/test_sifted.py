@@ -32,6 +32,15 @@ def test_rejects_are_written_once_and_counted(tmp_path: Path) -> None:
         assert len(seeds) == 2
 
 
+def test_a_row_that_cannot_be_read_is_written_by_its_place(tmp_path: Path) -> None:
+    (tmp_path / "web.txt").write_bytes(b"a cat on a mat\nthe caf\xe9 in the rain\n")
+    built = FilesSettings(path=str(tmp_path / "web.txt"), filter=FilterSettings(enabled=True)).build
+    _, (report,) = open_seeds(built, tmp_path)
+    assert report.rejected == {"not UTF-8": 1}
+    (line,) = map(json.loads, (tmp_path / "rejects" / "seeds.jsonl").read_text().splitlines())
+    assert (line["id"], line["answer"]) == ("web.txt, line 2", "the caf\ufffd in the rain")
+
+
 def test_where_nothing_is_left_out_there_is_no_file_and_no_line(tmp_path: Path) -> None:
     open_seeds(settings(tmp_path).build, tmp_path)
     assert open_seeds(lambda: ListedSeeds(3), tmp_path)[1] == []
