@@ -20,6 +20,7 @@ from tests.synthesis.stand_ins import (
     files_of,
     good_answer,
 )
+from tests.torture.contents import contents
 from unicorn.dataset import DatasetWriter, hand_ins
 from unicorn.errors import UserError
 from unicorn.llm import Request, Result
@@ -175,19 +176,25 @@ def test_only_encoding_is_shared() -> None:
 
 
 def test_two_processes_of_a_launcher_encode_side_by_side(tmp_path: Path) -> None:
-    def synthesize(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, str(ROOT / "synthesize.py"), *arguments, "seeds.count=60", "synthesis.block_size=16"]
+    def synthesize(where: str, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        folder = tmp_path / where
+        folder.mkdir(exist_ok=True)
+        small = ("dataset=made", "seeds.count=60", "synthesis.block_size=16")
+        command = [sys.executable, str(ROOT / "synthesize.py"), *small, *arguments]
         variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-        return subprocess.Popen(command, cwd=tmp_path, env=variables, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True)
 
     def end(process: "subprocess.Popen[str]") -> None:
         _, said = process.communicate(timeout=120)
         assert process.returncode == 0, said
 
-    end(synthesize("dataset=one"))
-    end(synthesize("dataset=two", "stages=[captions,instructions]"))
-    share = ("dataset=two", "stages=[embeddings]")
-    both = [synthesize(*share, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2") for rank in range(2)]
+    end(synthesize("alone"))
+    end(synthesize("together", "stages=[captions,instructions]"))
+    both = [
+        synthesize("together", "stages=[embeddings]", WORLD_SIZE="2", RANK=str(rank), LOCAL_RANK=str(rank))
+        for rank in range(2)
+    ]
     for process in both:
         end(process)
-    assert files_of(tmp_path / "two") == files_of(tmp_path / "one")
+    alone, together = (contents(tmp_path / where / "made") for where in ("alone", "together"))
+    assert together == alone
