@@ -52,6 +52,10 @@ class Config:
     pictures: Any
     tasks: dict[str, Any] = field(default_factory=dict[str, Any])
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed={self.seed}: must be from 0 to {2**32 - 1}.")
+
     @property
     def run_folder(self) -> Path:
         """The run's folder. Raises UserError if there is none."""

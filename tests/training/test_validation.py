@@ -4,6 +4,8 @@ import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -17,7 +19,8 @@ from tests.training.tiny import ALIGN, FULL, LORA, Training, read_rows
 from unicorn.data.conversation import ConversationTokenizer
 from unicorn.data.order import shuffled
 from unicorn.errors import UserError
-from unicorn.training.validation import retrieval
+from unicorn.training.module import UnicornModule
+from unicorn.training.validation import continued, retrieval
 from unicorn.training.validation_settings import ValidationSettings
 from unicorn.transfer.none import NoTransferSettings
 from unicorn.transfer.transfer import NoiseKey, Transfer
@@ -176,3 +179,30 @@ def test_wrong_settings_are_one_line(wrong: dict[str, int], said: str) -> None:
 def test_who_sees_no_image_loses_nothing_by_another(training: Training) -> None:
     blind = training.run("blind", ALIGN, transfer=fitted(training, ZeroSettings()))
     assert blind["align/validation/loss_shuffled"] == pytest.approx(blind["align/validation/loss"], abs=1e-6)
+
+
+def test_what_is_written_holds_no_image_however_likely_it_is(training: Training) -> None:
+    model, tokenizer = training.model()
+    assert model.generation_config.suppress_tokens == [tokenizer.image_token_id]
+    image = 20  # in place of one that the tiny model's head does not know
+    model.config.image_token_id, model.generation_config.suppress_tokens = image, [image]
+    loud = torch.tensor([image])
+    model.get_output_embeddings().register_forward_hook(lambda _, __, logits: logits.index_fill(-1, loud, 1e9))
+    vectors = torch.from_numpy(training.dataset.vectors(np.array([0])))
+    prompt = [1, image]
+    written = model.generate(input_ids=torch.tensor([prompt]), image_embeds=vectors, max_new_tokens=3, do_sample=False)
+    module = SimpleNamespace(
+        device=torch.device("cpu"),
+        model=model,
+        data=SimpleNamespace(images=lambda _: vectors),
+        on_device=lambda images: images,
+        forward_wrapped=lambda pack, logits_to_keep: model(
+            input_ids=pack.input_ids,
+            position_ids=pack.position_ids,
+            image_embeds=pack.image_embeds,
+            logits_to_keep=logits_to_keep,
+        ),
+    )
+    (tokens,) = continued(cast("UnicornModule", module), [prompt], np.array([0]), 3)
+    assert image not in tokens
+    assert tokens[: len(written[0]) - 2] == written[0, 2:].tolist()

@@ -109,6 +109,7 @@ class ModelSettings:
         model = self._wrap(language_model, self.attention, dimension, cast("int", tokenizer.image_token_id))
         model.generation_config = language_model.generation_config
         model.generation_config.pad_token_id = tokenizer.pad_token_id
+        model.generation_config.suppress_tokens = [tokenizer.image_token_id]  # an answer holds no image
         return model, tokenizer
 
     def skeleton(self, dimension: int, layers: int | None = None) -> "UnicornForConditionalGeneration":

@@ -134,7 +134,8 @@ def continued(
 ) -> list[list[int]]:
     """The `count` likeliest next tokens of each prompt, one after the other, about the image of its sample.
 
-    Without a cache, and as many for all: so it is the same forward pass as in training, whatever the strategy.
+    Without a cache, and as many for all: so it is the same forward pass as in training, whatever the strategy. As in
+    `generate`, no image is among them.
     """
     rows = torch.arange(len(prompts), device=module.device)
     ends = torch.tensor([len(prompt) for prompt in prompts], device=module.device)
@@ -142,12 +143,15 @@ def continued(
     for row, prompt in enumerate(prompts):
         ids[row, : len(prompt)] = torch.tensor(prompt)
     images = module.on_device(module.data.images(samples))
+    image: int = cast("Any", module.model).config.image_token_id
     for _ in range(count):
         seen = ids[:, : int(ends.max())]
         positions = torch.arange(seen.shape[1], device=module.device).expand_as(seen)
         pack = PackTensors(input_ids=seen, position_ids=positions, labels=seen, image_embeds=images)
         logits = module.forward_wrapped(pack, logits_to_keep=ends - 1).logits
-        ids[rows, ends] = logits[rows, rows].argmax(dim=-1)
+        scores = logits[rows, rows]
+        scores[:, image : image + 1] = -torch.inf  # where the head knows it at all
+        ids[rows, ends] = scores.argmax(dim=-1)
         ends += 1
     return [ids[row, len(prompt) : len(prompt) + count].tolist() for row, prompt in enumerate(prompts)]
 
