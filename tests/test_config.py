@@ -62,7 +62,7 @@ def test_a_root_key_with_a_kind_is_a_task() -> None:
     [
         ({"extra": 1}, "unknown key 'extra'"),
         ({"sede": 1}, "Did you mean 'seed'"),
-        ({"seed": -1}, "seed=-1: must be from 0 to 4294967295"),
+        ({"seed": -1}, "seed=-1 is no seed of a random generator: choose one from 0 to 4294967295"),
         ({"seed": "abc"}, "wrong value for 'seed': Value 'abc'"),
         (
             {"transfer": {"kind": "nowhere.Settings"}},

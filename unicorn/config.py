@@ -54,7 +54,7 @@ class Config:
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:
-            raise UserError(f"seed={self.seed}: must be from 0 to {2**32 - 1}.")
+            raise UserError(f"seed={self.seed} is no seed of a random generator: choose one from 0 to {2**32 - 1}.")
 
     @property
     def run_folder(self) -> Path:
