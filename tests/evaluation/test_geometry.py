@@ -525,6 +525,7 @@ def test_a_picture_without_a_caption_is_named() -> None:
         encode_pairs(pictures, ColourTower(), WordTower())
 
 
+@pytest.mark.slow
 def test_umap_is_drawn_the_same_each_time_whatever_the_rows() -> None:
     pytest.importorskip("umap")
     drawn = [GeometrySettings(methods=[Method.umap], drawn=rows, seed=1).build() for rows in (40, 40, 2)]
