@@ -22,7 +22,7 @@ def synthesize(config: Config) -> None:
     from unicorn.synthesis.instructions import write_instructions
     from unicorn.synthesis.ranks import Ranks
     from unicorn.synthesis.report import write_report
-    from unicorn.synthesis.sifted import open_seeds
+    from unicorn.synthesis.seed_rejects import open_seeds
     from unicorn.synthesis.stage import report_table
 
     stages, ranks = config.chosen_stages(STAGES), Ranks.of_environment()
@@ -38,8 +38,8 @@ def synthesize(config: Config) -> None:
         closing(config.llm.build()) as generator,
     ):
         if "captions" in stages:
-            seeds, sifted = open_seeds(config.seeds.build, writer.folder)
-            reports += [*sifted, write_captions(writer, seeds, generator, config.synthesis, config.seed)]
+            seeds, left_out = open_seeds(config.seeds.build, writer.folder)
+            reports += [*left_out, write_captions(writer, seeds, generator, config.synthesis, config.seed)]
         if "instructions" in stages:
             reports.append(write_instructions(writer, generator, config.synthesis, config.seed))
         if "embeddings" in stages and config.synthesis.vectors.path:

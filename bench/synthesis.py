@@ -27,8 +27,8 @@ from unicorn.llm.openai import OpenAISettings
 from unicorn.records import Seed
 from unicorn.report.table import markdown_table, numbers_table, show
 from unicorn.seeds.files import FilesSettings
-from unicorn.synthesis.alike import BANDS, Alike, signatures_name
 from unicorn.synthesis.captions import write_captions
+from unicorn.synthesis.deduplication import BANDS, Deduplication, signatures_name
 from unicorn.synthesis.prompt import Prompt
 from unicorn.synthesis.settings import Duplicates, SynthesisSettings
 
@@ -234,7 +234,7 @@ def resume(folder: Path, block_size: int) -> tuple[float, float]:
     with DatasetWriter(folder / "data", block_size) as writer:
         part = writer.captions(Manifest.load(folder / "data").parts[Part.CAPTIONS].made_by)
         began = perf_counter()
-        Alike(part, writer.folder, Duplicates.near).verdicts([])
+        Deduplication(part, writer.folder, Duplicates.near).verdicts([])
     return asked, perf_counter() - began
 
 

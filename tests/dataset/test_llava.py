@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.dataset import example
-from unicorn.dataset import DatasetWriter, Part, waiting
+from unicorn.dataset import DatasetWriter, Part, spill
 from unicorn.dataset import import_llava as importing
 from unicorn.dataset.export_llava import export_llava
 from unicorn.dataset.import_llava import Imported, import_llava
@@ -217,7 +217,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bytes(
     file = save(tmp_path / "all.json", [*records, *bad])
     import_llava([file], tmp_path / "whole", block_size=3)
     with monkeypatch.context() as patch:
-        patch.setattr(waiting, "_HELD_BYTES", 0)  # all go to their files at once
+        patch.setattr(spill, "_HELD_BYTES", 0)  # all go to their files at once
         seen = 0
 
         def stopping(path: Path) -> Any:
@@ -239,7 +239,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bytes(
 
 
 def test_memory_holds_a_block_and_not_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "_HELD_BYTES", 1 << 14)
+    monkeypatch.setattr(spill, "_HELD_BYTES", 1 << 14)
     peaks: list[int] = []
     for count in (50, 200, 800):  # with the first, all is loaded that will be
         records = [instructed(number, "What?", f"That, {number}. " * 80) for number in range(count)]
@@ -253,7 +253,7 @@ def test_memory_holds_a_block_and_not_the_file(tmp_path: Path, monkeypatch: pyte
 
 
 def test_memory_does_not_grow_with_what_is_turned_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "_HELD_BYTES", 1 << 14)
+    monkeypatch.setattr(spill, "_HELD_BYTES", 1 << 14)
     peaks: list[int] = []
     for count in (50, 200, 800):
         more = [{"id": "nobody", "note": "x" * 1000}, published(0) | {"conversations": ["x" * 1000]}]

@@ -22,7 +22,7 @@ from tests.synthesis.stand_ins import (
 )
 from unicorn.dataset import DatasetWriter
 from unicorn.llm import Request, Result
-from unicorn.synthesis import asking
+from unicorn.synthesis import request_loop
 from unicorn.synthesis.captions import write_captions
 from unicorn.synthesis.embeddings import write_embeddings
 from unicorn.synthesis.instructions import write_instructions
@@ -53,7 +53,7 @@ class SlowTower(HashTower):
 
 def run(folder: Path) -> None:
     """All three stages, from wherever an earlier run was killed."""
-    asking.GROUP_SIZE = 7
+    request_loop.GROUP_SIZE = 7
     generator = ScriptedGenerator(slow_and_faulty)
     with DatasetWriter(folder, block_size=100) as writer:
         write_captions(writer, ListedSeeds(350), generator, SETTINGS, 0)

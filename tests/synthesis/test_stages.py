@@ -14,7 +14,7 @@ from unicorn.dataset.shards import iterate_instructions
 from unicorn.errors import UserError
 from unicorn.llm import Request, Result
 from unicorn.records import Caption, Instruction, Reject, Role, Task
-from unicorn.synthesis import asking
+from unicorn.synthesis import request_loop
 from unicorn.synthesis.captions import write_captions
 from unicorn.synthesis.instructions import write_instructions
 from unicorn.synthesis.settings import SynthesisSettings, TaskShares
@@ -238,7 +238,7 @@ def test_one_straggler_does_not_keep_all_blocks_from_being_begun(
             self.requests += pulled
             yield from map(good_answer, pulled[1:] + pulled[:1])
 
-    monkeypatch.setattr(asking, "OPEN_ITEMS", 2 * BLOCK)
+    monkeypatch.setattr(request_loop, "OPEN_ITEMS", 2 * BLOCK)
     with DatasetWriter(tmp_path, block_size=BLOCK) as writer:
         generator = Straggling(good_answer)
         report = write_captions(writer, ListedSeeds(200), generator, SETTINGS, 0)

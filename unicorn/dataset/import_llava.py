@@ -25,7 +25,7 @@ from unicorn import command_line
 from unicorn.dataset.json_records import read_records
 from unicorn.dataset.llava import LlavaRecord, Reason, Unreadable, guess_task
 from unicorn.dataset.manifest import Part
-from unicorn.dataset.waiting import Waiting
+from unicorn.dataset.spill import Spill
 from unicorn.dataset.writer import CaptionWriter, DatasetWriter
 from unicorn.errors import UserError
 from unicorn.records import Caption, Instruction, Message, Reject, Task
@@ -59,24 +59,24 @@ def import_llava(
         if not file.is_file():
             raise UserError(f"no file at {file} to be imported. Name JSON files in the LLaVA form.")
     source = {"imported": [f"{file.name} {Stamp.of(file).xxh3_128}" for file in files]}
-    with DatasetWriter(folder, block_size) as writer, Waiting(folder / "importing") as waiting:
+    with DatasetWriter(folder, block_size) as writer, Spill(folder / "importing") as spill:
         captions = _Captions(writer.captions(source | {"domain": domain}), block_size, domain)
-        reader = _Reader(captions, waiting, task)
+        reader = _Reader(captions, spill, task)
         with progress("records", note=lambda: f"{reader.rejected:,} rejected") as advance:
             for file in files:
                 _read(file, reader, advance)
-        waiting.tell(Part.CAPTIONS, folder)
+        spill.tell(Part.CAPTIONS, folder)
         captions.finish()
-        rejected = {Part.CAPTIONS: waiting.rejected[Part.CAPTIONS]}
+        rejected = {Part.CAPTIONS: spill.rejected[Part.CAPTIONS]}
         count = 0
-        if not waiting.empty:
+        if not spill.empty:
             part = writer.instructions(source | {"task": task or "named or guessed"})
-            waiting.tell(Part.INSTRUCTIONS, folder)
+            spill.tell(Part.INSTRUCTIONS, folder)
             for block in captions.part.blocks:
                 if not part.finished(block):
-                    part.write(block, waiting.take(block))
+                    part.write(block, spill.take(block))
             part.complete(len(captions.part.blocks))
-            count, rejected[Part.INSTRUCTIONS] = part.rows, waiting.rejected[Part.INSTRUCTIONS]
+            count, rejected[Part.INSTRUCTIONS] = part.rows, spill.rejected[Part.INSTRUCTIONS]
     return Imported(captions=captions.part.rows, instructions=count, rejected=rejected)
 
 
@@ -140,9 +140,9 @@ class _Captions:
 class _Reader:
     """Deals with one record after the other."""
 
-    def __init__(self, captions: _Captions, waiting: Waiting, task: Task | None) -> None:
+    def __init__(self, captions: _Captions, spill: Spill, task: Task | None) -> None:
         self._captions = captions
-        self._waiting = waiting
+        self._spill = spill
         self._task = task
         self.rejected = 0
         self.used = 0  # records that brought a caption or an instruction
@@ -167,7 +167,7 @@ class _Reader:
             self.used += not new
             task = self._task or record.task or guess_task(messages)
             name = f"{record.id}/{task}"
-            self._waiting.add(block, row, Instruction(id=name, caption_id=record.id, task=task, messages=messages))
+            self._spill.add(block, row, Instruction(id=name, caption_id=record.id, task=task, messages=messages))
         elif not new:
             self._reject(Part.CAPTIONS, Reason.REPEATED, place, values)
 
@@ -176,7 +176,7 @@ class _Reader:
         self.why = reason
         shown = json.dumps(values, ensure_ascii=False)[:SHOWN]
         reject = Reject(id=place, stage=part, reason=reason, attempts=1, answer=shown)
-        self._waiting.reject(part, reject)
+        self._spill.reject(part, reject)
 
 
 def main(arguments: Namespace) -> None:

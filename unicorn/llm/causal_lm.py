@@ -212,7 +212,7 @@ class Model:
         """The tokens of each answer, up to its end, which is one of them."""
         import torch
 
-        from unicorn.llm.drawing import Draw
+        from unicorn.llm.sampler import Sampler
 
         settings = self._settings
         width = max(len(prompt.tokens) for prompt in prompts)
@@ -221,7 +221,7 @@ class Model:
         for row, prompt in enumerate(prompts):  # on the left, so that all answers begin at once
             ids[row, width - len(prompt.tokens) :] = torch.tensor(prompt.tokens)
             read[row, width - len(prompt.tokens) :] = 1
-        draw = Draw(
+        sampler = Sampler(
             [prompt.seed for prompt in prompts],
             [prompt.schema for prompt in prompts],
             temperature=settings.temperature,
@@ -231,7 +231,7 @@ class Model:
             input_ids=ids.to(self.device),
             attention_mask=read.to(self.device),
             max_new_tokens=settings.max_tokens,
-            logits_processor=[draw],
+            logits_processor=[sampler],
         )
         return [self._until_its_end(answer) for answer in said[:, width:].tolist()]
 

@@ -10,10 +10,10 @@ from unicorn.llm import Generator, Request, Result
 from unicorn.records import Caption, Seed
 from unicorn.report.progress import progress
 from unicorn.seeds import SeedSource
-from unicorn.synthesis.alike import Alike
-from unicorn.synthesis.asking import Asking
+from unicorn.synthesis.deduplication import Deduplication
 from unicorn.synthesis.parsing import RULES, read_caption
 from unicorn.synthesis.prompt import Prompt
+from unicorn.synthesis.request_loop import RequestLoop
 from unicorn.synthesis.settings import Duplicates, SynthesisSettings
 from unicorn.synthesis.stage import StageReport
 
@@ -42,20 +42,22 @@ def write_captions(
     unfinished = (
         (block, items) for block, items in enumerate(_blocks(seeds, writer.block_size)) if not part.finished(block)
     )
-    alike = Alike(part, writer.folder, settings.duplicates) if settings.duplicates is not Duplicates.keep else None
-    asking = Asking(part=part, stage=stage, generator=generator, settings=settings, seed=seed, screen=alike)
-    with progress("captions", len(seeds), asking.note) as advance:
+    screen = None
+    if settings.duplicates is not Duplicates.keep:
+        screen = Deduplication(part, writer.folder, settings.duplicates)
+    loop = RequestLoop(part=part, stage=stage, generator=generator, settings=settings, seed=seed, screen=screen)
+    with progress("captions", len(seeds), loop.note) as advance:
         advance(part.rows + part.rejected.total())
         if settings.densify:
-            asking.run(unfinished, advance)
+            loop.run(unfinished, advance)
         else:
             for block, items in unfinished:
                 part.write(block, [as_it_is(item) for item in items])
                 advance(len(items))
     part.complete(ceil(len(seeds) / writer.block_size))
-    if alike:
-        alike.forget()
-    return asking.report(time.monotonic() - began)
+    if screen:
+        screen.forget()
+    return loop.report(time.monotonic() - began)
 
 
 class CaptionStage:

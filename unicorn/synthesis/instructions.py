@@ -10,11 +10,11 @@ from unicorn.dataset import DatasetWriter, Part
 from unicorn.llm import Generator, Request, Result
 from unicorn.records import Caption, Instruction, Task
 from unicorn.report.progress import progress
-from unicorn.synthesis.asking import Asking
 from unicorn.synthesis.conversations import conversation
 from unicorn.synthesis.keyed import keyed_random
 from unicorn.synthesis.parsing import RULES, pairs_schema, read_pairs, validator_of
 from unicorn.synthesis.prompt import Prompt
+from unicorn.synthesis.request_loop import RequestLoop
 from unicorn.synthesis.settings import SynthesisSettings
 from unicorn.synthesis.stage import StageReport
 from unicorn.synthesis.tasks import task_of
@@ -44,8 +44,8 @@ def write_instructions(
     captions = writer.finished_captions()
     part = writer.instructions(made_by)
     finished = [block for block in captions.blocks if part.finished(block)]
-    asking = Asking(part=part, stage=stage, generator=generator, settings=settings, seed=seed)
-    with progress("instructions", captions.rows, asking.note) as advance:
+    loop = RequestLoop(part=part, stage=stage, generator=generator, settings=settings, seed=seed)
+    with progress("instructions", captions.rows, loop.note) as advance:
         advance(sum(captions.rows_of(block) for block in finished))
 
         def unfinished() -> Iterator[tuple[int, list[Assignment]]]:
@@ -57,9 +57,9 @@ def write_instructions(
                     advance(len(items) - len(assignments))
                     yield block, assignments
 
-        asking.run(unfinished(), advance)
+        loop.run(unfinished(), advance)
     part.complete(len(captions.blocks))
-    return asking.report(time.monotonic() - began)
+    return loop.report(time.monotonic() - began)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ from jaxtyping import Int64
 from rensa import RMinHashDeduplicator  # pyright: ignore[reportAttributeAccessIssue] (compiled)
 
 from unicorn.records import Role, Task
-from unicorn.synthesis.alike import SHINGLE
+from unicorn.synthesis.deduplication import SHINGLE
 from unicorn.synthesis.keyed import keyed_integer
+from unicorn.synthesis.parsing import LETTERS
 
 pc = cast("Any", pyarrow.compute)  # whose functions are made on import, unseen by pyright
 
@@ -32,7 +33,6 @@ ASKING = ("what", "which", "who", "whose", "where", "when", "why", "how")
 DECIDING = frozenset(
     "is are was were do does did can could has have had will would should am".split()  # noqa: SIM905
 )
-LETTERS = "ABCD"
 
 
 class KeyedSample:

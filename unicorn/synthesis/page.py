@@ -9,8 +9,9 @@ from unicorn.records import Role, Task
 from unicorn.report.figures import histogram, shares
 from unicorn.report.html import DataTable, Highlight, Report, Section, settings_section
 from unicorn.report.table import Cell
-from unicorn.synthesis.alike import SHINGLE
-from unicorn.synthesis.measures import ALIKE, LETTERS, CaptionMeasures, InstructionMeasures
+from unicorn.synthesis.deduplication import SHINGLE
+from unicorn.synthesis.measures import ALIKE, CaptionMeasures, InstructionMeasures
+from unicorn.synthesis.parsing import LETTERS
 from unicorn.synthesis.usage import Usage
 
 PAPER: Mapping[str, Cell] = {

@@ -10,8 +10,8 @@ import orjson
 
 from unicorn.dataset import Part
 from unicorn.dataset.card import REPORT, describe, save_card
+from unicorn.dataset.spill import imported_rejects
 from unicorn.dataset.texts import Texts
-from unicorn.dataset.waiting import imported_rejects
 from unicorn.files import replacing
 from unicorn.report.metrics import METRICS, read_metrics, write_metrics
 from unicorn.report.progress import progress

@@ -8,7 +8,7 @@ from tests.conftest import run_script
 from tests.synthesis.stand_ins import ListedSeeds
 from unicorn.seeds.files import FilesSettings
 from unicorn.seeds.filter import FilterSettings
-from unicorn.synthesis.sifted import open_seeds
+from unicorn.synthesis.seed_rejects import open_seeds
 
 TEXTS = ["a cat on a mat", "a cat", "eine Katze auf einer Matte", "A CAT ON A MAT!", "a dog in the rain"]
 REASONS = {"a cat": "too few words", "eine Katze auf einer Matte": "another language"}

@@ -5,14 +5,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unicorn.llm.drawing import Draw
+from unicorn.llm.sampler import Sampler
 
 LOGITS = st.lists(st.floats(-8, 8, width=32), min_size=2, max_size=12)
 
 
 def draw(logits: torch.Tensor, seeds: list[int], *, temperature: float = 1.0, top_p: float = 1.0) -> torch.Tensor:
     rows = logits.expand(len(seeds), -1).clone()
-    scores = Draw(seeds, [None] * len(seeds), temperature=temperature, top_p=top_p)(torch.zeros(len(seeds), 1), rows)
+    scores = Sampler(seeds, [None] * len(seeds), temperature=temperature, top_p=top_p)(torch.zeros(len(seeds), 1), rows)
     return scores.argmax(-1)
 
 

@@ -16,7 +16,7 @@ from unicorn.records import Instruction, Reject
 _HELD_BYTES = 32 << 20  # before they are put down
 
 
-class Waiting:
+class Spill:
     """Instructions by block, and what was turned away by part; memory holds little of either."""
 
     def __init__(self, folder: Path) -> None:
@@ -54,9 +54,9 @@ class Waiting:
         self._held[path].append(line)
         self._bytes += len(line)
         if self._bytes > _HELD_BYTES:
-            self._put_down()
+            self._spill()
 
-    def _put_down(self) -> None:
+    def _spill(self) -> None:
         make_folder(self._folder)
         for path, lines in self._held.items():
             try:
@@ -69,7 +69,7 @@ class Waiting:
 
     def take(self, block: int) -> list[Instruction]:
         """The instructions of a block in the order of their captions, a number behind an id that comes again."""
-        self._put_down()
+        self._spill()
         path = self._path(block)
         lines = path.read_bytes().splitlines() if path.exists() else ()
         rows = sorted(map(orjson.loads, lines), key=lambda values: values["row"])
@@ -82,7 +82,7 @@ class Waiting:
         if not self.rejected[part]:
             path.unlink(missing_ok=True)
             return
-        self._put_down()
+        self._spill()
         with replacing(path) as temporary:
             (self._folder / name).replace(temporary)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from unicorn.llm.constrained import Answer
 
 
-class Draw(LogitsProcessor):
+class Sampler(LogitsProcessor):
     """Leaves one token for each row, so that what takes the likeliest takes that.
 
     A row is drawn by a seed of its own: what its request is answered does not hang on what else is in the batch. A draw

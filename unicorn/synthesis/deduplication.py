@@ -26,7 +26,7 @@ VERSION = 1  # of what `signatures` makes; another reads no file of this one
 Signatures = UInt64[np.ndarray, "captions columns"]
 
 
-class Alike:
+class Deduplication:
     """The screen of stage 1: of captions that are alike the first stays, over all blocks.
 
     What is remembered is 72 bytes a caption, beside the captions in `signatures/` as long as they are being made, so

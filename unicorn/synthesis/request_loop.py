@@ -58,7 +58,7 @@ class Screen(Protocol[Screened]):
 
 
 @dataclass(kw_only=True)
-class Asking(Generic[Item, Record]):
+class RequestLoop(Generic[Item, Record]):
     """A stage's run over the blocks of a part that are not finished.
 
     The seed of a request is keyed by `seed`, the item and the attempt: a new attempt is a new draw.

@@ -13,8 +13,8 @@ from unicorn.dataset import DatasetWriter
 from unicorn.errors import UserError
 from unicorn.llm import Request, Result
 from unicorn.records import Caption
-from unicorn.synthesis.alike import Alike, signatures
 from unicorn.synthesis.captions import write_captions
+from unicorn.synthesis.deduplication import Deduplication, signatures
 from unicorn.synthesis.settings import Duplicates
 from unicorn.synthesis.stage import StageReport
 
@@ -101,7 +101,7 @@ def test_a_run_that_ends_while_it_screens_asks_for_nothing_twice(
 
     captions_of(tmp_path / "whole")
     with monkeypatch.context() as patched:
-        patched.setattr(Alike, "verdicts", breaks)
+        patched.setattr(Deduplication, "verdicts", breaks)
         with pytest.raises(UserError, match="the disk is full"):
             captions_of(tmp_path / "broken")
     asked: list[tuple[str, int]] = []
