@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import encoding
+from bench import encoding, encoding_ways
 from bench.process import anonymous_bytes
 
 
@@ -44,5 +44,5 @@ def test_memory_is_the_most_that_the_stage_held(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_captions_are_of_dense_length() -> None:
-    lengths = np.array([len(caption.text.split()) for caption in encoding.generate_captions(2000)])
+    lengths = np.array([len(caption.text.split()) for caption in encoding_ways.generate_captions(2000)])
     assert (lengths.min(), lengths.max() <= 500, round(lengths.mean(), -1)) == (40, True, 140)
