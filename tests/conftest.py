@@ -47,6 +47,18 @@ def run_script(script: Callable[[Config], float | None], *overrides: str) -> Fin
     return Finished(code, out.getvalue(), err.getvalue())
 
 
+def composed(*overrides: str) -> Config:
+    """The configuration that a command line comes to."""
+    configs = list[Config]()
+
+    def script(config: Config) -> None:
+        configs.append(config)
+
+    finished = run_script(script, *overrides)
+    assert finished.code == 0, finished.err
+    return configs[0]
+
+
 @pytest.fixture(scope="session")
 def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """240 captions of the embedded world. Tests that change it work on a copy."""

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import LlamaConfig
 
-from tests.conftest import run_script
+from tests.conftest import composed
 from unicorn.command import CONF
 from unicorn.config import Config, load_config, save_config
 from unicorn.model.configuration import UnicornConfig
@@ -59,18 +59,6 @@ PUBLISHED: dict[str, Any] = {
     "model.visual_mode": "repeated",
     "model.chat_template": "package:unicorn.data/chat_templates/vicuna.jinja",
 }
-
-
-def composed(*overrides: str) -> Config:
-    """The configuration that a command line comes to."""
-    configs = list[Config]()
-
-    def script(config: Config) -> None:
-        configs.append(config)
-
-    finished = run_script(script, *overrides)
-    assert finished.code == 0, finished.err
-    return configs[0]
 
 
 def value(config: Config, key: str) -> Any:

@@ -11,8 +11,8 @@ from huggingface_hub import DatasetCard, HfApi
 
 from tests.dataset import example
 from tests.hub.small_hub import SmallHub, serving
+from unicorn import upload
 from unicorn.dataset import UnicornDataset
-from unicorn.dataset import push as pushing
 from unicorn.dataset.card import Licence
 from unicorn.dataset.push import push
 from unicorn.errors import UserError
@@ -25,7 +25,7 @@ from unicorn.synthesis.report import write_report
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallHub]:
     """The Hub that huggingface_hub talks to."""
     with serving() as served:
-        monkeypatch.setattr(pushing, "HfApi", lambda: HfApi(endpoint=served.address, token="hf_none"))
+        monkeypatch.setattr(upload, "HfApi", lambda: HfApi(endpoint=served.address, token="hf_none"))
         template = served.address + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         yield served
@@ -121,9 +121,9 @@ def test_numbers_of_an_earlier_dataset_are_not_told(folder: Path, captions: int)
 
 
 def test_what_cannot_be_pushed_is_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pushing, "HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9", token="hf_none"))
+    monkeypatch.setattr(upload, "HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9", token="hf_none"))
     with pytest.raises(
-        UserError, match=r"cannot push .* to me/things: .*Connection refused.* or connect to the Hub; the dataset is as"
+        UserError, match=r"cannot push .* to me/things: .*Connection refused.* or connect to the Hub; the folder is as"
     ):
         push(folder, "me/things", private=False, licence=Licence())
     with pytest.raises(UserError, match="no dataset at"):

@@ -16,6 +16,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from tests.encoder.tiny_towers import save_clip
 from tests.hub.small_hub import SmallHub, serving
 from tests.hub.worlds import GREEN, RED, picture, save, statistics
+from unicorn import upload
 from unicorn.errors import UserError
 from unicorn.hub import UnicornProcessor, command_line
 from unicorn.hub import export as exporting
@@ -117,7 +118,7 @@ def test_what_is_no_export_is_not_replaced(small_run: Path, tmp_path: Path) -> N
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallHub]:
     """The Hub that huggingface_hub talks to."""
     with serving() as served:
-        monkeypatch.setattr(exporting, "HfApi", lambda: HfApi(endpoint=served.address, token="hf_none"))
+        monkeypatch.setattr(upload, "HfApi", lambda: HfApi(endpoint=served.address, token="hf_none"))
         monkeypatch.setattr(transformers.utils.hub, "_hf_api", HfApi(endpoint=served.address))  # which it keeps
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", served.address)
         template = served.address + "/{repo_id}/resolve/{revision}/{filename}"
@@ -155,10 +156,10 @@ def test_a_tower_of_this_machine_is_copied_before_a_push(hub: SmallHub, tmp_path
 
 
 def test_a_push_that_is_refused_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9", token="hf_none"))
+    monkeypatch.setattr(upload, "HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9", token="hf_none"))
     folder = save(tmp_path / "model")
     for name, reason in (("org/model", "Connection refused"), ("a name/of none", "Repo id must ")):
-        with pytest.raises(UserError, match=rf"cannot push to {name}: .*{reason}.* log in by `hf auth login` or"):
+        with pytest.raises(UserError, match=rf"cannot push .* to {name}: .*{reason}.* log in by `hf auth login` or"):
             push(folder, name, private=False)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from synthesize import synthesize
-from tests.conftest import run_script
+from tests.conftest import composed, run_script
 from tests.synthesis.stand_ins import ListedSeeds
-from unicorn.config import Config, plain, settings_of
+from unicorn.config import plain, settings_of
 from unicorn.errors import UserError
 from unicorn.seeds import Sifting
 from unicorn.seeds.domains import DomainsSettings
@@ -144,17 +144,6 @@ def test_what_the_parts_drop_is_told(tmp_path: Path) -> None:
 def test_a_mistake_is_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         MixSettings(parts={"a": Listed(3), "b": Listed(4)}, **changes).build()
-
-
-def composed(*overrides: str) -> Config:
-    configs = list[Config]()
-
-    def script(config: Config) -> None:
-        configs.append(config)
-
-    finished = run_script(script, *overrides)
-    assert finished.code == 0, finished.err
-    return configs[0]
 
 
 def test_hydra_composes_it_and_it_is_saved_and_read_back() -> None:

@@ -11,15 +11,13 @@ is that of `hf auth login`, or HF_TOKEN.
 from argparse import Namespace
 from pathlib import Path
 
-from huggingface_hub import HfApi
-
 from unicorn import command_line
 from unicorn.dataset.card import CARD_NAME, REPORT, Licence, describe, save_card
 from unicorn.dataset.manifest import Part
 from unicorn.dataset.texts import Texts
-from unicorn.errors import UserError, in_a_line
 from unicorn.files import lock_folder
 from unicorn.report.table import facts_table, show
+from unicorn.upload import upload
 
 WHAT_IS_PUSHED = (CARD_NAME, "manifest.json", "rejects/*", f"{REPORT}/*", *(f"{part}/*" for part in Part))
 WHAT_IS_NOT = ("*.journal.jsonl", "*.partial")
@@ -35,30 +33,17 @@ def push(folder: Path, repository: str, *, private: bool, licence: Licence) -> s
     lock = lock_folder(folder, "dataset")
     try:
         save_card(folder, texts.manifest, describe(texts, address=repository, licence=licence))
-        return _upload(folder, repository, private=private)
+        return upload(
+            folder,
+            repository,
+            repo_type="dataset",
+            private=private,
+            message="A dataset made by Unicorn",
+            allow_patterns=WHAT_IS_PUSHED,
+            ignore_patterns=WHAT_IS_NOT,
+        )
     finally:
         lock.release()
-
-
-def _upload(folder: Path, repository: str, *, private: bool) -> str:
-    try:
-        api = HfApi()
-        name = api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True).repo_id
-        return str(
-            api.upload_folder(
-                repo_id=name,
-                repo_type="dataset",
-                folder_path=folder,
-                allow_patterns=list(WHAT_IS_PUSHED),
-                ignore_patterns=list(WHAT_IS_NOT),
-                commit_message="A dataset made by Unicorn",
-            )
-        )
-    except Exception as error:  # of its own, or of the client below it, which changes with its version
-        raise UserError(
-            f"cannot push {folder} to {repository}: {in_a_line(error)}. Mend the name, log in by `hf auth login` or "
-            "HF_TOKEN, or connect to the Hub; the dataset is as it was."
-        ) from error
 
 
 def main(arguments: Namespace) -> None:

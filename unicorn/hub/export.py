@@ -12,11 +12,9 @@ import shutil
 from argparse import Namespace
 from pathlib import Path
 
-from huggingface_hub import HfApi
-
 from unicorn.config import load_config
 from unicorn.encoder.tower import FromCheckpoints
-from unicorn.errors import UserError, in_a_line
+from unicorn.errors import UserError
 from unicorn.files import cannot_write
 from unicorn.hub import command_line
 from unicorn.hub.card import model_card
@@ -26,6 +24,7 @@ from unicorn.hub.saved import check_model, replace_by
 from unicorn.report.metrics import METRICS, read_metrics
 from unicorn.report.table import facts_table, show
 from unicorn.stamp import CHECKSUMS
+from unicorn.upload import upload
 
 
 def export(run: Path, out: Path, *, towers: bool = False, address: str | None = None, license_name: str | None) -> None:
@@ -73,15 +72,7 @@ def push(folder: Path, repository: str, *, private: bool) -> str:
     for checkpoint in checkpoints.values():
         if Path(checkpoint.name).expanduser().is_dir() and not Path(checkpoint.name).is_relative_to(folder):
             raise UserError(f"the image tower is {checkpoint.name}, which others do not have. Export with --towers.")
-    try:
-        api = HfApi()
-        name = api.create_repo(repository, private=private, exist_ok=True).repo_id
-        return str(api.upload_folder(repo_id=name, folder_path=folder, commit_message="A model trained by Unicorn"))
-    except Exception as error:  # of its own, or of the client below it, which changes with its version
-        raise UserError(
-            f"cannot push to {repository}: {in_a_line(error)}. Mend the name, log in by `hf auth login` or HF_TOKEN, "
-            "or connect to the Hub; what was exported is kept."
-        ) from error
+    return upload(folder, repository, repo_type="model", private=private, message="A model trained by Unicorn")
 
 
 def main(arguments: Namespace) -> None:
