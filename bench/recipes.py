@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast
 
-from bench.encoding import generate_captions
+from bench.encoding_ways import generate_captions
 from unicorn.data.conversation import ConversationTokenizer, Sample
 from unicorn.data.packing import fill_rows
 from unicorn.model.modeling import IGNORED, UnicornForConditionalGeneration

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from bench.encoding import generate_captions
+from bench.encoding_ways import generate_captions
 from bench.figures import circumstances
 from bench.page import duration, machine_line, size_text, times
 from bench.process import fresh
