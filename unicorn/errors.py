@@ -14,9 +14,9 @@ class UserError(Exception):
         super().__init__(" ".join(message.split()))
 
 
-def in_a_line(error: BaseException) -> str:
-    """What a library says of a failure, in a line of 200 letters at most."""
-    return shorten(str(error) or type(error).__name__, 200, placeholder=" ...").rstrip(".")
+def in_a_line(said: BaseException | str) -> str:
+    """What a library or a server says of a failure, in a line of 200 letters at most."""
+    return shorten(str(said) or type(said).__name__, 200, placeholder=" ...").rstrip(".")
 
 
 class StoppedError(Exception):

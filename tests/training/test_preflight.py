@@ -40,7 +40,8 @@ def test_a_dataset_without_instructions_can_be_aligned_on_and_says_so_before(
     assert refused.code == 2
     assert refused.err.startswith("error: tune learns from instructions, and those of ")
     assert refused.err.rstrip().endswith(
-        f"are missing. Make them by `python synthesize.py {dataset}`, or leave tune out of stages."
+        f"are missing. Make them by `python synthesize.py {dataset} stages=[instructions]` and an llm=, or leave tune "
+        "out of stages."
     )
     assert not (tmp_path / "run" / "align").exists()
     # A stage that is finished is not asked: what is missing is another dataset than it learned from.

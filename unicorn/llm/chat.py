@@ -62,4 +62,4 @@ def read_complaint(status: int, content: bytes) -> str:
         said = error.get("message", error) if isinstance(error, dict) else error
     except orjson.JSONDecodeError:
         said = content.decode(errors="replace")
-    return f"{status}: {in_a_line(ValueError(str(said)))}" if said else f"status {status}"
+    return f"{status}: {in_a_line(str(said))}" if said else f"status {status}"

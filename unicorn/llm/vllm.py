@@ -152,5 +152,5 @@ class VLLMGenerator:
         told = orjson.loads(line)
         if "error" in told:
             refused = told.get("refused", False)
-            told = {"id": told["id"], "error": in_a_line(RuntimeError(told["error"])), "refused": refused}
+            told = {"id": told["id"], "error": in_a_line(told["error"]), "refused": refused}
         return told

@@ -33,8 +33,9 @@ def require(
             if entry is None or not entry.complete:
                 state = "unfinished" if entry else "missing"
                 raise UserError(
-                    f"{stage.name} learns from {part}, and those of {dataset.path} are {state}. Make them by "
-                    f"`python synthesize.py dataset={dataset.path}`, or leave {stage.name} out of stages."
+                    f"{stage.name} learns from {part}, and those of {dataset.path} are {state}. Make them by `python "
+                    f"synthesize.py dataset={dataset.path} stages=[{part}]` and an llm=, or leave {stage.name} out of "
+                    "stages."
                 )
         if Part.INSTRUCTIONS in stage.parts:
             ChatTemplate(tokenizer)
